@@ -2,8 +2,8 @@
 // `panal-credential-bin`, at most 4 KiB).
 //
 // In an open mesh it is the peer's own signed statement of the mesh id. Layout (docs/protocol/
-// admission.md): U8 version 1, U8 kind 1 (open), 32 bytes public key, 64 bytes Ed25519 signature over
-// "panal open credential v1" NUL, mesh id, peer id.
+// admission.md): U8 version 1, U8 kind 1 (open), 32 bytes public key, 64 bytes Ed25519 signature
+// over "panal open credential v1" NUL, mesh id, peer id.
 #pragma once
 
 #include <string>

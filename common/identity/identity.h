@@ -33,8 +33,8 @@ class Identity {
   const PublicKey& public_key() const;
   // PKCS #8 PEM of the private key. A secret.
   const std::string& key_pem() const;
-  // Self-signed X.509 certificate: CN and DNS name are the peer id, not a CA, 100 years, begins a day
-  // ago (clock skew).
+  // Self-signed X.509 certificate: CN and DNS name are the peer id, not a CA, 100 years, begins a
+  // day ago (clock skew).
   const std::string& certificate_pem() const;
 
   // Ed25519 signature (64 bytes) over `message`. About 70 microseconds.
@@ -53,8 +53,8 @@ std::optional<PeerId> PeerIdOfPublicKey(absl::string_view public_key);
 bool VerifySignature(absl::string_view public_key, absl::string_view message,
                      absl::string_view signature);
 
-// Peer id of an X.509 certificate in PEM: CERTIFICATE_INVALID when it does not parse, its key is not
-// Ed25519, or its DNS name is not that id. About 200 microseconds: cache by PEM (PeerIdCache).
+// Peer id of an X.509 certificate in PEM: CERTIFICATE_INVALID when it does not parse, its key is
+// not Ed25519, or its DNS name is not that id. About 200 microseconds: cache by PEM (PeerIdCache).
 absl::StatusOr<PeerId> PeerIdOfCertificate(absl::string_view certificate_pem);
 
 }  // namespace panal
