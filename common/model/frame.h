@@ -1,0 +1,141 @@
+// Frames of a link as plain values. Wire form and ranges: proto/panal/v1/frames.proto; the conversion
+// and all validation are in common/wire, so that a frame that exists here is within its ranges.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/model/page.h"
+#include "common/model/record.h"
+
+namespace panal {
+
+// Limits of frames (proto/panal/v1/frames.proto).
+inline constexpr size_t kFrameSizeMax = 256 * 1024;  // Bytes.
+inline constexpr int kWalkTtlMax = 16;               // Links.
+inline constexpr int kCastHopsMax = 64;              // Links.
+inline constexpr size_t kSampleSizeMax = 16;         // Peers in a shuffle.
+inline constexpr uint32_t kBubbleSizeMax = 1'000'000;  // Positions.
+inline constexpr uint32_t kBudgetMsMax = 300'000;    // Milliseconds.
+inline constexpr size_t kAnswerHitsMax = 1000;       // Hits in one answer frame.
+inline constexpr uint32_t kSearchLimitMax = 10'000;  // Hits of one search.
+inline constexpr size_t kQuerySizeMax = 1024;        // Bytes.
+
+// 16 random bytes that name a bubble.
+struct BubbleId {
+  std::array<uint8_t, 16> bytes{};
+  auto operator<=>(const BubbleId&) const = default;
+};
+
+struct Hello {
+  uint32_t protocol_min = 1;
+  uint32_t protocol_max = 1;
+  std::vector<std::string> features;
+  double capacity = 1.0;
+  std::vector<std::string> addresses;
+  std::string version;
+  bool operator==(const Hello&) const = default;
+};
+struct Join {
+  bool operator==(const Join&) const = default;
+};
+struct ForwardJoin {
+  PeerContact newcomer;
+  int ttl = 0;
+  bool operator==(const ForwardJoin&) const = default;
+};
+struct NeighborAsk {
+  bool high_priority = false;
+  bool operator==(const NeighborAsk&) const = default;
+};
+struct NeighborReply {
+  bool accepted = false;
+  bool operator==(const NeighborReply&) const = default;
+};
+struct Disconnect {
+  bool leaving = false;
+  std::vector<PeerContact> replacements;
+  bool operator==(const Disconnect&) const = default;
+};
+struct Shuffle {
+  int ttl = 0;
+  std::vector<PeerId> path;  // The origin first, the sender last.
+  std::vector<PeerContact> peers;
+  bool operator==(const Shuffle&) const = default;
+};
+struct ShuffleReply {
+  std::vector<PeerId> path;  // What is left of the way back; the next receiver is the last.
+  std::vector<PeerContact> peers;
+  bool operator==(const ShuffleReply&) const = default;
+};
+
+struct QueryPayload {
+  std::string query;
+  uint32_t limit = 0;
+  bool operator==(const QueryPayload&) const = default;
+};
+// The page to keep; `page->body` is empty and `has_body` false in a refresh.
+struct PagePayload {
+  PagePtr page;
+  bool has_body = false;
+  PagePtr peer_page;  // Null when `page` is the peer page itself.
+};
+struct Cast {
+  BubbleId bubble;
+  PeerId origin;
+  uint64_t seed = 0;
+  uint32_t begin = 0;
+  uint32_t end = 1;
+  bool everyone = false;
+  int hops = 0;
+  uint32_t budget_ms = 0;
+  std::variant<QueryPayload, PagePayload> payload;
+};
+struct Answer {
+  BubbleId bubble;
+  uint32_t begin = 0;
+  bool final = false;
+  uint32_t visited = 0;
+  uint32_t unanswered = 0;
+  std::vector<Hit> hits;
+  uint32_t kept = 0;
+  uint32_t full = 0;
+  bool truncated = false;
+  bool operator==(const Answer&) const = default;
+};
+struct PageWant {
+  PageKey key;
+  uint64_t version = 0;
+  bool operator==(const PageWant&) const = default;
+};
+struct PageBodyFrame {
+  PagePtr page;
+};
+struct Measure {
+  uint64_t sequence = 0;
+  uint64_t round = 0;
+  uint64_t fish_id = 0;
+  double fish = 0, count = 0, degree = 0, degree_squared = 0;
+  double last_count = 0, last_degree = 0, last_degree_squared = 0;
+  bool operator==(const Measure&) const = default;
+};
+struct MeasureAck {
+  uint64_t sequence = 0;
+  bool operator==(const MeasureAck&) const = default;
+};
+struct OpenStream {
+  std::string method;
+  bool operator==(const OpenStream&) const = default;
+};
+
+// Hello never reaches processing: the runtime exchanges it before it reports LinkUp.
+using Frame = std::variant<Hello, Join, ForwardJoin, NeighborAsk, NeighborReply, Disconnect, Shuffle,
+                           ShuffleReply, Cast, Answer, PageWant, PageBodyFrame, Measure, MeasureAck,
+                           OpenStream>;
+
+}  // namespace panal

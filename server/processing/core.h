@@ -1,0 +1,311 @@
+// LAYER 2: the mesh logic of one peer as a sans-IO state machine. Events in, actions out.
+//
+// The driver (server/runtime, or the simulator) feeds one Input at a time and performs every Output in
+// order. No clock, no threads, no sockets, no disk, no signatures here: time is a parameter, randomness
+// an injected generator; same state, input, time and generator state give the same outputs.
+//
+// What the driver owes:
+// 1. Links. On Dial it opens a link (TLS, Hello) and reports LinkUp or DialFailed. It reports LinkUp for
+//    accepted links too, LinkLost exactly once for every LinkUp, and keeps at most one link a peer (on a
+//    double dial the connection dialled by the lower id stays). Frames of a link are delivered in order.
+// 2. Pages. A page in a frame reaches Handle only after its signature was verified against the mesh.
+// 3. Data. It answers QueryIndex with IndexAnswered, StorePage with PageStored and LoadPage with
+//    PageLoaded, each exactly once, in any order.
+// 4. Timers. ScheduleTimer comes back as TimerExpired once, not before its time.
+//
+// Not thread-safe; the node loop owns it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "common/base/random.h"
+#include "common/model/frame.h"
+#include "common/model/page.h"
+#include "common/model/record.h"
+
+namespace panal {
+
+// Parameters of membership (HyParView; Panal's degree is larger, overlay.md A1 in docs/protocol).
+struct MembershipOptions {
+  // Links wanted: d = 16 * capacity, 16 to 128, even. 16 is the knee of recall against degree.
+  int active_view_size = 16;
+  // Links accepted beyond the wanted ones before one is dropped to make room.
+  int active_view_slack = 4;
+  // Peers remembered as spares: 8 * log10(1,000,000).
+  int passive_view_size = 48;
+  // Steps of a newcomer's walk, and the step after which it enters passive views (HyParView 5.1).
+  int forward_join_ttl = 6;
+  int passive_join_ttl = 3;
+  // Steps of a shuffle; peers taken from either view (HyParView 5.1).
+  int shuffle_ttl = 6;
+  int shuffle_active = 3;
+  int shuffle_passive = 4;
+  absl::Duration shuffle_interval = absl::Seconds(60);
+  // Period of the check that tops the active view up from the passive view.
+  absl::Duration repair_interval = absl::Seconds(1);
+  // A candidate that refused or failed is not asked again for this long (doubled per failure, capped
+  // at 64 times). Guess.
+  absl::Duration retry_backoff = absl::Seconds(5);
+  // Dials under way at once. Guess: joins are fast without a storm.
+  int dials_max = 4;
+  // A dialled link whose NeighborAsk stays unanswered is closed after this long. Guess.
+  absl::Duration neighbor_timeout = absl::Seconds(5);
+
+  absl::Status Validate() const;
+};
+
+// Parameters of the measurement of the mesh (push-sum with a fish, BubbleStorm; overlay.md 1.6).
+struct MeasureOptions {
+  // One share goes to every neighbor in this period.
+  absl::Duration pass_interval = absl::Seconds(2);
+  // A round ends after this many passes at the latest.
+  int passes_max = 12;
+
+  absl::Status Validate() const;
+};
+
+// Parameters of search and publishing.
+struct SearchOptions {
+  // Policy of the mesh: pages go to D = sqrt(lambda * T) * comp peers. 9.21 = ln(1/0.0001).
+  double lambda = 9.21;
+  // At n <= saturated_factor * lambda everything goes to everyone. 0 switches the case off (tests).
+  double saturated_factor = 4.0;
+  // Parts a bubble is split into at every peer.
+  int split = 4;
+  // Bubbles remembered for de-duplication, and for how long after their budget.
+  int bubbles_max = 4096;
+  absl::Duration bubble_memory = absl::Seconds(60);
+  // Searches of local programs under way at once. OVERLOADED beyond.
+  int searches_max = 256;
+  // Peers tried for a range whose neighbor did not answer.
+  int range_tries_max = 4;
+  // Share of the remaining budget after which partial answers are flushed to the parent.
+  double flush_share = 0.25;
+  // Pages in spreading at once; the rest waits its turn.
+  int spreads_max = 32;
+  absl::Duration page_refresh_interval = kPageRefreshInterval;
+
+  absl::Status Validate() const;
+};
+
+struct CoreOptions {
+  MembershipOptions membership;
+  MeasureOptions measure;
+  SearchOptions search;
+  double capacity = 1.0;
+
+  absl::Status Validate() const;
+};
+
+// --- Timers ---------------------------------------------------------------------------------------
+enum class TimerKind : uint8_t {
+  kRepair, kShuffle, kNeighborTimeout, kMeasurePass, kBubble, kSearch, kRefresh, kLeave
+};
+struct Timer {
+  TimerKind kind = TimerKind::kRepair;
+  // What it belongs to, by the kind: a sequence number that the machine that set it understands.
+  uint64_t token = 0;
+  bool operator==(const Timer&) const = default;
+};
+
+// --- Inputs ---------------------------------------------------------------------------------------
+// The peer begins to run. `known`: peers to try, bootstrap addresses' peers first.
+struct Start {
+  PeerContact self;
+  std::vector<PeerContact> known;
+};
+// A peer id and its address, learned outside of the mesh (a bootstrap address that was dialled).
+struct PeerLearned {
+  PeerContact peer;
+  bool join = false;  // True: join the mesh through it.
+};
+struct LinkUp {
+  PeerContact peer;
+  bool outbound = false;
+  double capacity = 1.0;
+};
+struct LinkLost {
+  PeerId peer;
+};
+struct DialFailed {
+  PeerId peer;
+};
+struct FrameReceived {
+  PeerId from;
+  Frame frame;
+};
+struct TimerExpired {
+  Timer timer;
+};
+// A program searches. Answered by SearchHits and one SearchDone with the same `request`.
+struct SearchRequested {
+  uint64_t request = 0;
+  std::string query;  // Parsed and valid.
+  double recall = 0.99;  // Above 0, at most 1.
+  uint32_t limit = 100;
+  absl::Duration timeout = absl::Seconds(10);
+};
+struct SearchCancelled {
+  uint64_t request = 0;
+};
+// The local catalog's answer to QueryIndex.
+struct IndexAnswered {
+  uint64_t token = 0;
+  std::vector<Hit> hits;
+  bool truncated = false;
+};
+enum class PageOutcome : uint8_t { kKept, kFull, kStale, kBodyMissing, kFailed };
+struct PageStored {
+  uint64_t token = 0;
+  PageOutcome outcome = PageOutcome::kKept;
+};
+struct PageLoaded {
+  uint64_t token = 0;
+  PagePtr page;  // Null when it is not here.
+};
+// Own pages that were signed and stored: spread them (with body), and refresh them from now on. Also
+// given at start for every own page, with `spread_now` false when their expiry is far.
+struct OwnPagesSigned {
+  std::vector<PagePtr> pages;
+  bool spread_now = true;
+};
+// The peer's addresses or capacity changed.
+struct SelfChanged {
+  PeerContact self;
+  double capacity = 1.0;
+};
+// Leave the mesh: neighbors are told and given to each other. Answered by Left.
+struct Leave {};
+
+using Input = std::variant<Start, PeerLearned, LinkUp, LinkLost, DialFailed, FrameReceived,
+                           TimerExpired, SearchRequested, SearchCancelled, IndexAnswered, PageStored,
+                           PageLoaded, OwnPagesSigned, SelfChanged, Leave>;
+
+// --- Outputs --------------------------------------------------------------------------------------
+struct Dial {
+  PeerContact peer;
+};
+// Close the link once what was sent on it is written. LinkLost follows.
+struct CloseLink {
+  PeerId peer;
+};
+struct SendFrame {
+  PeerId to;
+  Frame frame;
+};
+struct ScheduleTimer {
+  absl::Duration delay;
+  Timer timer;
+};
+// Evaluate a query on the local catalog.
+struct QueryIndex {
+  uint64_t token = 0;
+  std::string query;
+  uint32_t limit = 0;
+  absl::Duration time_max;
+};
+// Keep a verified page. The peer page that came with it is kept by a StorePage of its own.
+struct StorePage {
+  uint64_t token = 0;
+  PagePtr page;
+  bool has_body = false;
+};
+// Read a kept or own page, with body.
+struct LoadPage {
+  uint64_t token = 0;
+  PageKey key;
+};
+// Own pages are due: sign them with a new expiry, store them, and give them back by OwnPagesSigned.
+struct RefreshOwnPages {
+  std::vector<uint32_t> numbers;
+};
+// Neighbors came or went. For metrics, status and waiting programs.
+struct NeighborUp {
+  PeerContact peer;
+  bool outbound = false;
+};
+struct NeighborDown {
+  PeerId peer;
+};
+// Peers worth remembering on disk.
+struct RememberPeers {
+  std::vector<PeerContact> peers;
+};
+struct SearchHits {
+  uint64_t request = 0;
+  std::vector<Hit> hits;  // Merged with what was sent before: (id, publisher) pairs come once.
+};
+enum class CutShort : uint8_t { kNothing, kTimeout, kPeersLost, kOverloaded };
+struct SearchSummary {
+  uint64_t peers_reached = 0;
+  uint64_t mesh_size = 1;
+  double recall = 0;
+  bool complete = false;
+  bool truncated = false;  // The limit left out hits.
+  CutShort cut_short = CutShort::kNothing;
+};
+struct SearchDone {
+  uint64_t request = 0;
+  SearchSummary summary;
+};
+// How far an own page was spread (the second acknowledgement; the first is the local commit).
+struct PageSpread {
+  uint32_t number = 0;
+  uint64_t version = 0;
+  uint32_t copies = 0;
+  uint32_t target = 0;
+};
+// Leaving is done: every neighbor was told. Links may be closed.
+struct Left {};
+// A frame of a neighbor broke a rule that only the machine can check. For metrics; close the link where
+// `close` is set.
+struct FrameRefused {
+  PeerId from;
+  std::string why;
+  bool close = false;
+};
+
+using Output = std::variant<Dial, CloseLink, SendFrame, ScheduleTimer, QueryIndex, StorePage, LoadPage,
+                            RefreshOwnPages, NeighborUp, NeighborDown, RememberPeers, SearchHits,
+                            SearchDone, PageSpread, Left, FrameRefused>;
+using Outputs = std::vector<Output>;
+
+// What the measurement says of the mesh. Never below what the active view proves.
+struct MeshEstimate {
+  double peers = 1;            // n
+  double degree_sum = 0;       // D1
+  double degree_square_sum = 0;  // D2
+  bool measured = false;       // False: only the lower bound from the views.
+};
+
+// The mesh logic of one peer.
+class Core {
+ public:
+  virtual ~Core() = default;
+
+  // `random` must outlive the core. REQUIRES: options.Validate().ok().
+  static std::unique_ptr<Core> Create(PeerId self, const CoreOptions& options, Random& random);
+
+  // Advances the state by one event and appends what the driver must do to `outputs`.
+  virtual void Handle(const Input& input, absl::Time now, Outputs& outputs) = 0;
+
+  virtual std::vector<PeerId> ActiveView() const = 0;
+  virtual std::vector<PeerContact> PassiveView() const = 0;
+  virtual MeshEstimate Estimate() const = 0;
+  // Positions of a page bubble and of a query bubble for `recall`, by the estimate now.
+  virtual uint32_t PageBubbleSize() const = 0;
+  virtual uint32_t QueryBubbleSize(double recall) const = 0;
+
+  // Aborts when a rule of a header below is broken. For tests and the simulator.
+  virtual void CheckInvariants() const = 0;
+};
+
+}  // namespace panal

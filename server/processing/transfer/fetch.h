@@ -1,0 +1,108 @@
+// One fetch: which block to ask from which source. Sans-IO: no bytes pass here, only indexes.
+//
+// Rarest block first (fewest sources that hold it; ties by the generator), from the source with the
+// fewest wants under way, a bounded window of wants a source. A want that is not answered in time, is
+// refused or whose block is corrupt goes to another source; a source that sent a corrupt block is
+// dropped for this fetch and the reason kept. In the end game (no block unasked) a block may be asked
+// twice from different sources.
+//
+// Driver: performs outputs in order; reports BlockStored only after the block was verified and written.
+// Not thread-safe; the node loop owns it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "common/base/random.h"
+
+namespace panal {
+
+struct FetchOptions {
+  // Wants under way per source and per fetch. 16 blocks of 256 KiB keep 4 MiB in flight: the
+  // bandwidth-delay product of 1 Gbit/s at 32 ms.
+  int wants_per_source_max = 16;
+  int wants_max = 64;
+  // Sources used at once; further ones wait as spares.
+  int sources_max = 8;
+  // Sources remembered for a fetch.
+  int known_sources_max = 64;
+  // A want unanswered for this long is given to another source; the source counts as slow.
+  absl::Duration want_timeout = absl::Seconds(30);
+
+  absl::Status Validate() const;
+};
+
+// Inputs.
+struct SourceAdded {
+  PeerId source;
+};
+// The source's answer to the manifest want: what it holds. Empty: everything.
+struct SourceReady {
+  PeerId source;
+  std::vector<bool> held;
+};
+struct SourceFailed {
+  PeerId source;
+  std::string why;
+};
+struct BlockStored {
+  PeerId source;
+  uint32_t index = 0;
+};
+enum class BlockFailure : uint8_t { kCorrupt, kRefused, kLocal };
+struct BlockFailed {
+  PeerId source;
+  uint32_t index = 0;
+  BlockFailure failure = BlockFailure::kRefused;
+};
+struct FetchTick {};  // At least once a second while the fetch is under way.
+
+using FetchInput = std::variant<SourceAdded, SourceReady, SourceFailed, BlockStored, BlockFailed,
+                                FetchTick>;
+
+// Outputs.
+struct OpenSource {
+  PeerId source;
+};
+struct WantBlock {
+  PeerId source;
+  uint32_t index = 0;
+};
+struct CloseSource {
+  PeerId source;
+  std::string why;
+};
+// Every block is stored.
+struct FetchComplete {};
+// No source is left and none is being opened: more must be found.
+struct SourcesExhausted {
+  std::string why;
+};
+
+using FetchOutput = std::variant<OpenSource, WantBlock, CloseSource, FetchComplete, SourcesExhausted>;
+
+class Fetch {
+ public:
+  virtual ~Fetch() = default;
+
+  // `held`: blocks that are here already, one entry a block. `random` must outlive the fetch.
+  static std::unique_ptr<Fetch> Create(std::vector<bool> held, const FetchOptions& options,
+                                       Random& random);
+
+  virtual void Handle(const FetchInput& input, absl::Time now, std::vector<FetchOutput>& outputs) = 0;
+
+  virtual bool complete() const = 0;
+  // Sources that sent at least one block.
+  virtual int sources_used() const = 0;
+  // Sources ready or opening now.
+  virtual int sources_open() const = 0;
+  virtual void CheckInvariants() const = 0;
+};
+
+}  // namespace panal

@@ -1,0 +1,32 @@
+// The API port: gRPC for programs, plaintext, loopback by default. One generic callback service and no
+// typed one, so that the router sees every call.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/application/call.h"
+
+namespace panal {
+
+struct ApiPortOptions {
+  std::string listen;  // HOST:PORT; port 0 picks a free one.
+  // Largest message accepted, in bytes. gRPC's default of 4 MiB.
+  int message_size_max = 4 * 1024 * 1024;
+};
+
+class ApiPort {
+ public:
+  // Binds (without SO_REUSEPORT) and begins to accept. Error: PORT_TAKEN.
+  static absl::StatusOr<std::unique_ptr<ApiPort>> Open(const ApiPortOptions& options,
+                                                       std::function<void(CallPtr)> route);
+  virtual ~ApiPort() = default;
+  // HOST:PORT as bound.
+  virtual std::string address() const = 0;
+  // Stops accepting; calls under way get `grace` to finish, then are cancelled.
+  virtual void Shutdown(absl::Duration grace) = 0;
+};
+
+}  // namespace panal

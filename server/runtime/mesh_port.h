@@ -1,0 +1,54 @@
+// The mesh port: one gRPC server with mutual TLS 1.3 on which other peers open their streams, and the
+// channels to other peers' mesh ports. Owns Links, the Call streams and the serving side of Blocks.
+//
+// Every stream's metadata carries `panal-mesh` and `panal-credential-bin`, checked before any frame is
+// acted on (cached by peer id and hash). Compression is refused.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/identity/identity.h"
+#include "server/application/call.h"
+#include "server/application/dispatcher.h"
+#include "server/data/file_store/file_store.h"
+#include "server/runtime/blocks_client.h"
+#include "server/runtime/links.h"
+
+namespace panal {
+
+struct MeshPortOptions {
+  std::string listen;               // HOST:PORT; port 0 picks a free one.
+  MeshId mesh;
+  // Mesh connections accepted at once. Guess: as the file descriptor limit allows.
+  int connections_max = 20'000;
+};
+
+// Finds where a peer can be dialled: neighbors, catalog. Called on any thread; must not block.
+using ContactLookup = std::function<std::optional<PeerContact>(const PeerId&)>;
+
+class MeshPort {
+ public:
+  // Binds the port (without SO_REUSEPORT) and begins to accept. `route` gets the calls of other peers;
+  // `files` serves blocks, on workers of class kBulk. Everything passed must outlive the port. Errors:
+  // PORT_TAKEN.
+  static absl::StatusOr<std::unique_ptr<MeshPort>> Open(const MeshPortOptions& options,
+                                                        const Identity& identity, Hello hello,
+                                                        LinkEvents events,
+                                                        std::function<void(CallPtr)> route,
+                                                        FileStore& files, Dispatcher& dispatcher,
+                                                        ContactLookup lookup);
+  virtual ~MeshPort() = default;
+
+  // HOST:PORT as bound.
+  virtual std::string address() const = 0;
+  virtual Links& links() = 0;
+  virtual PeerCalls& calls() = 0;
+  virtual BlocksClient& blocks() = 0;
+  // Stops accepting, closes streams, waits until no callback can come any more.
+  virtual void Shutdown() = 0;
+};
+
+}  // namespace panal
