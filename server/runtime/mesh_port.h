@@ -26,8 +26,10 @@ struct MeshPortOptions {
   int connections_max = 20'000;
 };
 
-// Finds where a peer can be dialled: neighbors, catalog. Called on any thread; must not block.
-using ContactLookup = std::function<std::optional<PeerContact>(const PeerId&)>;
+// Finds where a peer can be dialled: neighbors, catalog, then a search of the mesh. Called on any thread,
+// does not block; `done` comes once, on any thread. Errors: PEER_UNKNOWN.
+using ContactLookup =
+    std::function<void(const PeerId&, std::function<void(absl::StatusOr<PeerContact>)> done)>;
 
 class MeshPort {
  public:
