@@ -1,0 +1,93 @@
+#include "server/console/http_port.h"
+
+#include <civetweb.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+
+namespace panal {
+
+struct HttpPort::State {
+  HttpHandlers handlers;
+  mg_context* context = nullptr;
+
+  ~State() {
+    if (context != nullptr) mg_stop(context);
+  }
+};
+
+namespace {
+
+void Respond(mg_connection* connection, int code, const char* type, const std::string& body) {
+  mg_printf(connection,
+            "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+            "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
+            code, mg_get_response_code_text(connection, code), type, body.size());
+  mg_write(connection, body.data(), body.size());
+}
+
+bool IsRead(mg_connection* connection) {
+  absl::string_view method = mg_get_request_info(connection)->request_method;
+  if (method == "GET" || method == "HEAD") return true;
+  Respond(connection, 405, "text/plain", "only GET is served here\n");
+  return false;
+}
+
+int ServeMetrics(mg_connection* connection, void* data) {
+  if (!IsRead(connection)) return 405;
+  const auto& handlers = *static_cast<HttpHandlers*>(data);
+  Respond(connection, 200, "text/plain; version=0.0.4", handlers.metrics());
+  return 200;
+}
+
+int ServeHealth(mg_connection* connection, void* data) {
+  if (!IsRead(connection)) return 405;
+  const auto& handlers = *static_cast<HttpHandlers*>(data);
+  bool healthy = false;
+  std::string body = handlers.health(&healthy);
+  int code = healthy ? 200 : 503;
+  Respond(connection, code, "application/json", body);
+  return code;
+}
+
+int ServeNothing(mg_connection* connection, void*) {
+  Respond(connection, 404, "text/plain", "nothing here; /healthz and /metrics are served\n");
+  return 404;
+}
+
+}  // namespace
+
+HttpPort::HttpPort(std::unique_ptr<State> state, std::string address)
+    : state_(std::move(state)), address_(std::move(address)) {}
+
+HttpPort::~HttpPort() = default;
+
+absl::StatusOr<std::unique_ptr<HttpPort>> HttpPort::Open(absl::string_view listen,
+                                                         HttpHandlers handlers) {
+  auto state = std::make_unique<State>();
+  state->handlers = std::move(handlers);
+  std::string ports(listen);
+  std::string threads = absl::StrCat(kHttpThreads);
+  const char* options[] = {"listening_ports", ports.c_str(), "num_threads", threads.c_str(),
+                           "request_timeout_ms", "5000", nullptr};
+  mg_callbacks callbacks = {};
+  state->context = mg_start(&callbacks, nullptr, options);
+  if (state->context == nullptr) {
+    return Error(ErrorReason::kPortTaken,
+                 absl::StrCat("cannot listen for HTTP on ", listen,
+                              ": the address is in use or not of this machine; choose another "
+                              "--http-listen, or `off`"),
+                 {{"address", ports}});
+  }
+  mg_server_port bound = {};
+  mg_get_server_ports(state->context, 1, &bound);
+  mg_set_request_handler(state->context, "/metrics$", ServeMetrics, &state->handlers);
+  mg_set_request_handler(state->context, "/healthz$", ServeHealth, &state->handlers);
+  mg_set_request_handler(state->context, "/**", ServeNothing, nullptr);
+  std::string address = absl::StrCat(listen.substr(0, listen.rfind(':')), ":", bound.port);
+  return std::unique_ptr<HttpPort>(new HttpPort(std::move(state), std::move(address)));
+}
+
+}  // namespace panal
