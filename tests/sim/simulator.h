@@ -1,0 +1,183 @@
+// The simulator: the peers' real processing library under virtual time, from one seed.
+//
+// It replaces the runtime and nothing else: links with latency, timers, an in-memory catalog. Same seed,
+// same options, same calls: same run, event by event (TraceHash). Signatures are fakes.
+//
+//   Simulation sim({.seed = 7});
+//   std::vector<PeerIndex> peers = sim.AddPeers(64);
+//   sim.Run(absl::Seconds(10));
+//   sim.Publish(peers[3], {FileRecord("report.txt")});
+//   sim.Run(absl::Seconds(5));
+//   SearchResult result = sim.Search(peers[9], "report");
+//
+// What it models:
+// - S1. One link a peer pair; the connection dialled by the lower id stays (core.h, point 1).
+// - S2. A link delivers frames in order, after a one-way latency that is fixed for the pair of peers.
+// - S3. Opening takes two round trips. A dial of a dead, cut off or moved peer fails after dial_timeout.
+// - S4. A closed link is lost at the other end one latency later, after the frames sent before; a crash
+//   or a cut is noticed at either end after crash_notice.
+// - S5. A catalog answers after index_time and keeps at most catalog_pages_max pages of other peers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "common/base/random.h"
+#include "common/model/page.h"
+#include "common/model/record.h"
+#include "server/processing/core.h"
+
+namespace panal::sim {
+
+// A peer of the simulation, in the order of AddPeer from 0.
+using PeerIndex = uint32_t;
+
+struct SimulationOptions {
+  // Everything random follows from it. The environment variable PANAL_SEED replaces it.
+  uint64_t seed = 1;
+  CoreOptions core;
+  // One-way latency of a pair of peers: uniform between these.
+  absl::Duration latency_min = absl::Milliseconds(2);
+  absl::Duration latency_max = absl::Milliseconds(40);
+  absl::Duration dial_timeout = absl::Seconds(2);
+  absl::Duration crash_notice = absl::Seconds(1);
+  absl::Duration index_time = absl::Milliseconds(1);
+  size_t catalog_pages_max = 1'000'000;
+};
+
+struct AddOptions {
+  double capacity = 1.0;
+  // Bootstrap: the peer dialled and joined. Nothing: the live peer that was added first.
+  std::optional<PeerIndex> contact;
+  // Remembered peers given to Start.
+  std::vector<PeerIndex> known;
+  // True: no bootstrap; `known` only.
+  bool without_contact = false;
+};
+
+struct SearchArguments {
+  double recall = 0.99;
+  uint32_t limit = 10'000;
+  absl::Duration timeout = absl::Seconds(10);
+};
+
+struct SearchResult {
+  bool done = false;
+  std::vector<Hit> hits;
+  SearchSummary summary;
+  absl::Duration elapsed;
+};
+
+// What was sent since the start. Bytes are an estimate of the protobuf encoding.
+struct Traffic {
+  uint64_t frames = 0;
+  uint64_t bytes = 0;
+  std::map<std::string, uint64_t> frames_by_kind;
+  std::map<std::string, uint64_t> bytes_by_kind;
+};
+
+// A record of kind file with a made-up id that follows from `name`.
+Record FileRecord(absl::string_view name, uint64_t size_bytes = 1000);
+
+class Simulation {
+ public:
+  explicit Simulation(SimulationOptions options);
+  ~Simulation();
+  Simulation(const Simulation&) = delete;
+  Simulation& operator=(const Simulation&) = delete;
+
+  // --- Peers --------------------------------------------------------------------------------------
+  PeerIndex AddPeer(const AddOptions& options = {});
+  // `count` peers through the first one, one every `spacing` of virtual time (which passes).
+  std::vector<PeerIndex> AddPeers(int count, absl::Duration spacing = absl::Milliseconds(20));
+  // The process ends without a word; its catalog and remembered peers stay.
+  void Crash(PeerIndex peer);
+  // Graceful: Leave, then the process ends once Left came.
+  void Leave(PeerIndex peer);
+  // Starts a peer that crashed or left, from what it remembered, with no bootstrap address. With
+  // `moved` it has another address than before.
+  void Restart(PeerIndex peer, bool moved = false);
+  // Breaks the link between two peers, if any, and fails dials between them until Mend.
+  void Cut(PeerIndex a, PeerIndex b);
+  void Mend(PeerIndex a, PeerIndex b);
+  // Cuts `side` off from everybody else, until Heal.
+  void Partition(const std::vector<PeerIndex>& side);
+  void Heal();
+  // Breaks the link of two peers once; it may be opened again.
+  void BreakLink(PeerIndex a, PeerIndex b);
+
+  // --- Pages and searches ---------------------------------------------------------------------------
+  // Publishes `records` as one or more new pages of `peer` (numbers from 1 up), after its peer page
+  // (number 0) was published once. Returns the numbers.
+  std::vector<uint32_t> Publish(PeerIndex peer, std::vector<Record> records);
+  // A new version of page `number` with other records; none delete it.
+  void Republish(PeerIndex peer, uint32_t number, std::vector<Record> records);
+  // Runs until the search is done.
+  SearchResult Search(PeerIndex peer, absl::string_view query, const SearchArguments& arguments = {});
+  // Starts a search and returns at once; ResultOf tells how far it is.
+  uint64_t StartSearch(PeerIndex peer, absl::string_view query,
+                       const SearchArguments& arguments = {});
+  void CancelSearch(PeerIndex peer, uint64_t request);
+  const SearchResult& ResultOf(uint64_t request) const;
+  // The newest PageSpread of an own page, if any came.
+  std::optional<PageSpread> SpreadOf(PeerIndex peer, uint32_t number) const;
+  // Live peers that hold an unexpired page with a body, its publisher included.
+  std::vector<PeerIndex> HoldersOf(const PageKey& key) const;
+  // Whether `peer` holds the page, at least in `version`.
+  bool Holds(PeerIndex peer, const PageKey& key, uint64_t version = 0) const;
+  // How many times any catalog evaluated a query, or the catalog of `peer` did.
+  uint64_t QueriesEvaluated() const;
+  uint64_t QueriesEvaluatedAt(PeerIndex peer) const;
+
+  // --- Time ---------------------------------------------------------------------------------------
+  void Run(absl::Duration duration);
+  // Runs until `done` holds, checked every 100 ms; false when `limit` passed first.
+  bool RunUntil(const std::function<bool()>& done, absl::Duration limit);
+  absl::Time now() const;
+
+  // --- What is ------------------------------------------------------------------------------------
+  uint64_t seed() const;
+  // One line for a failing test: how to run it again.
+  std::string ReplayLine() const;
+  // Hash of everything that happened: time, peer, input and the outputs it brought about.
+  uint64_t TraceHash() const;
+  size_t size() const;
+  std::vector<PeerIndex> Live() const;
+  bool IsLive(PeerIndex peer) const;
+  // A uniformly chosen live peer.
+  PeerIndex RandomLive();
+  Random& random();
+  const PeerId& IdOf(PeerIndex peer) const;
+  std::optional<PeerIndex> IndexOf(const PeerId& id) const;
+  // REQUIRES: the peer is live.
+  const Core& CoreOf(PeerIndex peer) const;
+  // Feeds any input to a live peer.
+  void Feed(PeerIndex peer, Input input);
+  const Traffic& traffic() const;
+  uint64_t events() const;
+
+  // --- Checks: an empty string, or what is wrong --------------------------------------------------
+  // Every active view entry of a live peer is a live peer that has it in its own active view.
+  std::string CheckSymmetric() const;
+  // The active views of the live peers form one component.
+  std::string CheckConnected() const;
+  // Every live peer has between `least` and `most` neighbors.
+  std::string CheckDegrees(size_t least, size_t most) const;
+  // CheckInvariants of every live core; aborts.
+  void CheckInvariants() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace panal::sim
