@@ -161,6 +161,8 @@ struct IndexAnswered {
   uint64_t token = 0;
   std::vector<Hit> hits;
   bool truncated = false;
+  // The catalog could not answer (overload, disk): this peer does not count as visited.
+  bool failed = false;
 };
 enum class PageOutcome : uint8_t { kKept, kFull, kStale, kBodyMissing, kFailed };
 struct PageStored {
