@@ -1,0 +1,350 @@
+#include "server/runtime/core_driver.h"
+
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/model/query.h"
+
+namespace panal {
+namespace {
+
+// Caller name of this peer's own work, for fairness beside that of others.
+constexpr absl::string_view kOwnWork = "self";
+
+// Pages that a frame brings, each to be verified before the frame enters.
+std::vector<PagePtr> PagesOf(const Frame& frame) {
+  std::vector<PagePtr> pages;
+  if (const auto* cast = std::get_if<Cast>(&frame)) {
+    if (const auto* payload = std::get_if<PagePayload>(&cast->payload)) {
+      pages.push_back(payload->page);
+      if (payload->peer_page != nullptr) pages.push_back(payload->peer_page);
+    }
+  } else if (const auto* body = std::get_if<PageBodyFrame>(&frame)) {
+    pages.push_back(body->page);
+  }
+  return pages;
+}
+
+PageOutcome OutcomeOf(const absl::StatusOr<StorePageResult>& result) {
+  if (!result.ok()) return PageOutcome::kFailed;
+  switch (*result) {
+    case StorePageResult::kStored:
+    case StorePageResult::kRefreshed:
+      return PageOutcome::kKept;
+    case StorePageResult::kStale:
+      return PageOutcome::kStale;
+    case StorePageResult::kFull:
+      return PageOutcome::kFull;
+    case StorePageResult::kBodyMissing:
+      return PageOutcome::kBodyMissing;
+  }
+  return PageOutcome::kFailed;
+}
+
+}  // namespace
+
+CoreDriver::CoreDriver(const PeerId& self, const CoreOptions& options, uint64_t seed,
+                       NodeLoop& loop, Dispatcher& dispatcher, Catalog& catalog,
+                       PageSigner& signer, Metrics& metrics)
+    : self_(self),
+      loop_(loop),
+      dispatcher_(dispatcher),
+      catalog_(catalog),
+      signer_(signer),
+      metrics_(metrics),
+      random_(seed),
+      core_(Core::Create(self, options, random_)) {}
+
+CoreDriver::~CoreDriver() = default;
+
+LinkEvents CoreDriver::MakeLinkEvents() {
+  LinkEvents events;
+  events.on_up = [this](PeerContact peer, bool outbound, Hello hello) {
+    {
+      MutexLock lock(&mutex_);
+      versions_[peer.id] = hello.version;
+    }
+    Post(LinkUp{std::move(peer), outbound, hello.capacity});
+  };
+  events.on_lost = [this](PeerId peer, absl::Status why) {
+    Log(LogLevel::kDebug, "link_lost",
+        {{"peer", peer.ToShortText()}, {"why", std::string(why.message())}});
+    {
+      MutexLock lock(&mutex_);
+      versions_.erase(peer);
+    }
+    Post(LinkLost{peer});
+  };
+  events.on_dial_failed = [this](PeerId peer, absl::Status why) {
+    metrics_.Count(Counter::kDialsFailed);
+    Log(LogLevel::kDebug, "dial_failed",
+        {{"peer", peer.ToShortText()}, {"why", std::string(why.message())}});
+    Post(DialFailed{peer});
+  };
+  events.on_frame = [this](PeerId from, Frame frame) { OnFrame(from, std::move(frame)); };
+  return events;
+}
+
+void CoreDriver::OnFrame(const PeerId& from, Frame frame) {
+  metrics_.Count(Counter::kFramesReceived);
+  std::vector<PagePtr> pages = PagesOf(frame);
+  if (!pages.empty()) {
+    VerifyThenPost(from, std::move(frame), std::move(pages));
+    return;
+  }
+  auto task = [this, input = Input(FrameReceived{from, std::move(frame)})] { Handle(input); };
+  if (!loop_.TryPost(std::move(task))) metrics_.Count(Counter::kMailboxRefused);
+}
+
+void CoreDriver::VerifyThenPost(const PeerId& from, Frame frame, std::vector<PagePtr> pages) {
+  auto task = [this, from, frame = std::move(frame), pages = std::move(pages)]() mutable {
+    for (const PagePtr& page : pages) {
+      if (signer_.Verify(*page, absl::Now())) {
+        metrics_.Count(Counter::kPagesVerified);
+        continue;
+      }
+      metrics_.Count(Counter::kPagesRefused);
+      LogLimited(LogLevel::kWarning, "page_refused",
+                 {{"from", from.ToShortText()},
+                  {"publisher", page->header.key.publisher.ToShortText()},
+                  {"number", absl::StrCat(page->header.key.number)}});
+      return;
+    }
+    Post(FrameReceived{from, std::move(frame)});
+  };
+  // A refused task is a dropped frame: the sender's range is answered by nobody and sent elsewhere.
+  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, from.ToShortText(), std::move(task));
+  if (!queued.ok()) metrics_.Count(Counter::kMailboxRefused);
+}
+
+void CoreDriver::Post(Input input) {
+  loop_.Post([this, input = std::move(input)] { Handle(input); });
+}
+
+void CoreDriver::Handle(const Input& input) {
+  Outputs outputs;
+  core_->Handle(input, absl::Now(), outputs);
+  for (Output& output : outputs) {
+    std::visit([this](auto& one) { Perform(one); }, output);
+  }
+  MeshEstimate estimate = core_->Estimate();
+  metrics_.Set(Gauge::kMeshSize, estimate.peers);
+  MutexLock lock(&mutex_);
+  estimate_ = estimate;
+}
+
+void CoreDriver::Perform(Dial& output) { links_->Dial(output.peer); }
+
+void CoreDriver::Perform(CloseLink& output) { links_->Close(output.peer); }
+
+void CoreDriver::Perform(SendFrame& output) { links_->Send(output.to, output.frame); }
+
+void CoreDriver::Perform(ScheduleTimer& output) {
+  loop_.PostAfter(output.delay,
+                  [this, input = Input(TimerExpired{output.timer})] { Handle(input); });
+}
+
+void CoreDriver::Perform(QueryIndex& output) {
+  uint64_t token = output.token;
+  auto task = [this, query = std::move(output)] {
+    IndexAnswered answer{.token = query.token};
+    absl::StatusOr<Query> parsed = Query::Parse(query.query);
+    if (parsed.ok()) {
+      auto found = catalog_.Search(*parsed, static_cast<int>(query.limit), query.time_max,
+                                   absl::Now());
+      if (found.ok()) {
+        answer.hits = std::move(found->hits);
+        answer.truncated = found->truncated;
+        answer.failed = found->out_of_time;
+      } else {
+        answer.failed = true;
+        LogLimited(LogLevel::kError, "index_failed", {{"why", std::string(found.status().message())}});
+      }
+    } else {
+      answer.failed = true;
+    }
+    Post(std::move(answer));
+  };
+  absl::Status queued = dispatcher_.Submit(WorkClass::kSearch, kOwnWork, std::move(task));
+  if (!queued.ok()) Post(IndexAnswered{.token = token, .failed = true});
+}
+
+void CoreDriver::Perform(StorePage& output) {
+  uint64_t token = output.token;
+  auto task = [this, store = std::move(output)] {
+    auto result = catalog_.StorePage(*store.page, store.has_body, absl::Now());
+    if (!result.ok()) {
+      LogLimited(LogLevel::kError, "page_not_kept", {{"why", std::string(result.status().message())}});
+    }
+    Post(PageStored{store.token, OutcomeOf(result)});
+  };
+  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, kOwnWork, std::move(task));
+  if (!queued.ok()) Post(PageStored{token, PageOutcome::kFailed});
+}
+
+void CoreDriver::Perform(LoadPage& output) {
+  auto task = [this, load = output] {
+    auto page = catalog_.FindPage(load.key);
+    Post(PageLoaded{load.token, page.ok() ? *page : nullptr});
+  };
+  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, kOwnWork, std::move(task));
+  if (!queued.ok()) Post(PageLoaded{output.token, nullptr});
+}
+
+void CoreDriver::Perform(RefreshOwnPages& output) {
+  auto task = [this, numbers = std::move(output.numbers)] {
+    auto pages = signer_.Refresh(numbers, absl::Now());
+    if (!pages.ok()) {
+      LogLimited(LogLevel::kError, "refresh_failed", {{"why", std::string(pages.status().message())}});
+      return;
+    }
+    Post(OwnPagesSigned{std::move(*pages), /*spread_now=*/true});
+  };
+  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, kOwnWork, std::move(task));
+  if (!queued.ok()) LogLimited(LogLevel::kWarning, "refresh_refused");
+}
+
+void CoreDriver::Perform(NeighborUp& output) {
+  if (sink_) sink_(output.peer);
+  Log(LogLevel::kInfo, "neighbor_up",
+      {{"peer", output.peer.id.ToShortText()},
+       {"address", output.peer.addresses.empty() ? "" : output.peer.addresses[0]}});
+  MutexLock lock(&mutex_);
+  PeerId id = output.peer.id;
+  neighbors_[id] = Neighbor{std::move(output.peer), output.outbound, absl::Now(), versions_[id]};
+  metrics_.Set(Gauge::kNeighbors, static_cast<double>(neighbors_.size()));
+}
+
+void CoreDriver::Perform(NeighborDown& output) {
+  Log(LogLevel::kInfo, "neighbor_down", {{"peer", output.peer.ToShortText()}});
+  MutexLock lock(&mutex_);
+  neighbors_.erase(output.peer);
+  metrics_.Set(Gauge::kNeighbors, static_cast<double>(neighbors_.size()));
+}
+
+void CoreDriver::Perform(RememberPeers& output) {
+  auto task = [this, peers = std::move(output.peers)] {
+    absl::Status kept = catalog_.RememberPeers(peers, absl::Now());
+    if (!kept.ok()) LogLimited(LogLevel::kWarning, "peers_not_kept", {{"why", std::string(kept.message())}});
+  };
+  // Losing one batch is harmless: the next shuffle brings another.
+  (void)dispatcher_.Submit(WorkClass::kControl, kOwnWork, std::move(task));
+}
+
+void CoreDriver::Perform(SearchHits& output) {
+  if (sink_) {
+    for (const Hit& hit : output.hits) sink_(hit.publisher);
+  }
+  auto it = searches_.find(output.request);
+  if (it == searches_.end()) return;
+  metrics_.Count(Counter::kSearchHits, static_cast<double>(output.hits.size()));
+  it->second.handlers.on_hits(std::move(output.hits));
+}
+
+void CoreDriver::Perform(SearchDone& output) {
+  auto it = searches_.find(output.request);
+  if (it == searches_.end()) return;
+  Search search = std::move(it->second);
+  searches_.erase(it);
+  metrics_.ObserveSearch(absl::Now() - search.begun, output.summary.recall);
+  if (!output.summary.complete) metrics_.Count(Counter::kSearchesIncomplete);
+  search.handlers.on_done(output.summary);
+}
+
+void CoreDriver::Perform(PageSpread& output) {
+  if (output.target > 0) {
+    metrics_.Set(Gauge::kPageCopiesRatio,
+                 static_cast<double>(output.copies) / static_cast<double>(output.target));
+  }
+  Log(LogLevel::kDebug, "page_spread",
+      {{"number", absl::StrCat(output.number)},
+       {"copies", absl::StrCat(output.copies)},
+       {"target", absl::StrCat(output.target)}});
+}
+
+void CoreDriver::Perform(Left&) {
+  if (on_left_) std::exchange(on_left_, nullptr)();
+}
+
+void CoreDriver::Perform(FrameRefused& output) {
+  metrics_.Count(Counter::kFramesRefused);
+  LogLimited(LogLevel::kDebug, "frame_refused",
+             {{"from", output.from.ToShortText()}, {"why", output.why}});
+  if (output.close) links_->Close(output.from);
+}
+
+uint64_t CoreDriver::StartSearch(absl::string_view query, double recall, uint32_t limit,
+                                 absl::Duration timeout, SearchHandlers handlers) {
+  uint64_t id = next_search_.fetch_add(1);
+  metrics_.Count(Counter::kSearches);
+  SearchRequested request{id, std::string(query), recall, limit, timeout};
+  loop_.Post([this, id, request = std::move(request), handlers = std::move(handlers)]() mutable {
+    searches_[id] = Search{std::move(handlers), absl::Now()};
+    Handle(request);
+  });
+  return id;
+}
+
+void CoreDriver::CancelSearch(uint64_t search) {
+  loop_.Post([this, search] {
+    if (searches_.erase(search) > 0) Handle(SearchCancelled{search});
+  });
+}
+
+void CoreDriver::SignAndSpread() {
+  if (signing_.fetch_add(1) > 0) return;  // The run under way begins anew when it ends.
+  absl::Status queued =
+      dispatcher_.Submit(WorkClass::kControl, kOwnWork, [this] { RunSigning(); });
+  if (queued.ok()) return;
+  signing_.store(0);
+  // The dirty marks are on disk: the next change, or the next start, signs them.
+  loop_.PostAfter(absl::Seconds(1), [this] { SignAndSpread(); });
+}
+
+void CoreDriver::RunSigning() {
+  int asked = signing_.load();
+  while (true) {
+    auto pages = signer_.SignDirty(absl::Now());
+    if (!pages.ok()) {
+      LogLimited(LogLevel::kError, "signing_failed", {{"why", std::string(pages.status().message())}});
+      signing_.store(0);
+      loop_.PostAfter(absl::Seconds(1), [this] { SignAndSpread(); });
+      return;
+    }
+    if (!pages->empty()) {
+      Post(OwnPagesSigned{std::move(*pages), /*spread_now=*/true});
+      continue;
+    }
+    int none = signing_.fetch_sub(asked) - asked;
+    if (none == 0) return;
+    asked = none;
+  }
+}
+
+void CoreDriver::LeaveMesh(std::function<void()> left) {
+  loop_.Post([this, left = std::move(left)]() mutable {
+    on_left_ = std::move(left);
+    Handle(Leave{});
+  });
+}
+
+std::vector<NeighborInfo> CoreDriver::Neighbors() const {
+  MutexLock lock(&mutex_);
+  std::vector<NeighborInfo> infos;
+  absl::Time now = absl::Now();
+  for (const auto& [id, neighbor] : neighbors_) {
+    infos.push_back({neighbor.contact, neighbor.outbound, now - neighbor.since, neighbor.version});
+  }
+  return infos;
+}
+
+MeshEstimate CoreDriver::Estimate() const {
+  MutexLock lock(&mutex_);
+  return estimate_;
+}
+
+}  // namespace panal

@@ -1,0 +1,117 @@
+// Drives processing::Core: the runtime's side of the contract in server/processing/core.h. Feeds it inputs
+// on the node loop and performs every output: frames to Links, index and page work to workers, timers to
+// the loop. Verifies the signature of every page in a frame before the frame enters.
+//
+// Thread-safe; no method blocks.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/base/random.h"
+#include "common/base/sync.h"
+#include "server/application/dispatcher.h"
+#include "server/application/mesh.h"
+#include "server/data/catalog/catalog.h"
+#include "server/processing/core.h"
+#include "server/runtime/links.h"
+#include "server/runtime/metrics.h"
+#include "server/runtime/node_loop.h"
+#include "server/runtime/page_signer.h"
+
+namespace panal {
+
+class CoreDriver {
+ public:
+  // Everything passed must outlive the driver; SetLinks must be called before Start.
+  CoreDriver(const PeerId& self, const CoreOptions& options, uint64_t seed, NodeLoop& loop,
+             Dispatcher& dispatcher, Catalog& catalog, PageSigner& signer, Metrics& metrics);
+  ~CoreDriver();
+
+  // Events to give to the links.
+  LinkEvents MakeLinkEvents();
+  void SetLinks(Links* links) { links_ = links; }
+
+  // Feeds one input.
+  void Post(Input input);
+
+  uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit,
+                       absl::Duration timeout, SearchHandlers handlers);
+  void CancelSearch(uint64_t search);
+
+  // Signs what is dirty and spreads it. Calls that come while it works are served by one more run.
+  void SignAndSpread();
+
+  // Calls `left` on the node loop once every neighbor was told.
+  void LeaveMesh(std::function<void()> left);
+
+  // Ascending ids.
+  std::vector<NeighborInfo> Neighbors() const;
+  MeshEstimate Estimate() const;
+  // Called on the node loop with every contact that hits, links and views bring.
+  void SetContactSink(std::function<void(const PeerContact&)> sink) { sink_ = std::move(sink); }
+
+ private:
+  struct Neighbor {
+    PeerContact contact;
+    bool outbound = false;
+    absl::Time since;
+    std::string version;
+  };
+  struct Search {
+    SearchHandlers handlers;
+    absl::Time begun;
+  };
+
+  void OnFrame(const PeerId& from, Frame frame);
+  void VerifyThenPost(const PeerId& from, Frame frame, std::vector<PagePtr> pages);
+  void Handle(const Input& input);
+  void RunSigning();
+
+  void Perform(Dial& output);
+  void Perform(CloseLink& output);
+  void Perform(SendFrame& output);
+  void Perform(ScheduleTimer& output);
+  void Perform(QueryIndex& output);
+  void Perform(StorePage& output);
+  void Perform(LoadPage& output);
+  void Perform(RefreshOwnPages& output);
+  void Perform(NeighborUp& output);
+  void Perform(NeighborDown& output);
+  void Perform(RememberPeers& output);
+  void Perform(SearchHits& output);
+  void Perform(SearchDone& output);
+  void Perform(PageSpread& output);
+  void Perform(Left& output);
+  void Perform(FrameRefused& output);
+
+  const PeerId self_;
+  NodeLoop& loop_;
+  Dispatcher& dispatcher_;
+  Catalog& catalog_;
+  PageSigner& signer_;
+  Metrics& metrics_;
+  Links* links_ = nullptr;
+  std::function<void(const PeerContact&)> sink_;
+
+  // Owned by the node loop.
+  Random random_;
+  const std::unique_ptr<Core> core_;
+  std::map<uint64_t, Search> searches_;
+  std::function<void()> on_left_;
+
+  std::atomic<uint64_t> next_search_{1};
+  std::atomic<int> signing_{0};  // Runs of SignAndSpread asked for and not finished.
+
+  mutable Mutex mutex_;
+  std::map<PeerId, Neighbor> neighbors_ ABSL_GUARDED_BY(mutex_);
+  std::map<PeerId, std::string> versions_ ABSL_GUARDED_BY(mutex_);  // Of linked peers, from Hello.
+  MeshEstimate estimate_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace panal

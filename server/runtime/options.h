@@ -1,0 +1,65 @@
+// What one peer is started with. Filled from flags, environment, file and defaults by
+// server/options_parser.h; checked once here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "server/application/dispatcher.h"
+#include "server/processing/core.h"
+
+namespace panal {
+
+// Software version, as CMake's project() has it.
+inline constexpr absl::string_view kVersion = PANAL_VERSION;
+
+// `[PEERID@]HOST:PORT`: where a mesh is joined.
+struct JoinAddress {
+  std::string address;
+  std::optional<PeerId> peer;
+};
+// Error: CONFIG_INVALID.
+absl::StatusOr<JoinAddress> ParseJoinAddress(absl::string_view text);
+
+struct NodeOptions {
+  std::string data_dir;
+  // Name of the mesh, 1 to 64 bytes.
+  std::string mesh_name = "panal";
+  // Only `open` so far: whoever knows the name may join.
+  std::string policy = "open";
+  std::string mesh_listen = "0.0.0.0:7401";
+  std::string api_listen = "127.0.0.1:7400";
+  // `off` serves no HTTP.
+  std::string http_listen = "127.0.0.1:7402";
+  std::vector<JoinAddress> join;
+  // Addresses told to other peers. Empty: those of this machine's interfaces that listen.
+  std::vector<std::string> advertise;
+  // Folders below which AddPath may read. Empty: AddPath is refused.
+  std::vector<std::string> roots;
+  // The API or HTTP listener may be reached from other machines without a token.
+  bool listen_open = false;
+  // Bytes of content kept in the block store. 0: as much as the disk has.
+  int64_t storage_max_bytes = 0;
+  // Largest time that calls under way get to finish when the peer stops.
+  absl::Duration stop_grace = absl::Seconds(5);
+  std::string log_level = "info";
+  DispatcherOptions dispatcher;
+  CoreOptions core;
+
+  absl::Status Validate() const;
+};
+
+// Whether HOST:PORT is a loopback address.
+bool IsLoopback(absl::string_view address);
+// Addresses to advertise for a listener bound at `bound`: itself, or those of the interfaces when it is a
+// wildcard. At most kContactAddressesMax.
+std::vector<std::string> AddressesOf(absl::string_view bound);
+
+}  // namespace panal
