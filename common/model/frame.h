@@ -1,5 +1,6 @@
-// Frames of a link as plain values. Wire form and ranges: proto/panal/v1/frames.proto; the conversion
-// and all validation are in common/wire, so that a frame that exists here is within its ranges.
+// Frames of a link as plain values. Wire form and ranges: proto/panal/v1/frames.proto; the
+// conversion and all validation are in common/wire, so that a frame that exists here is within its
+// ranges.
 #pragma once
 
 #include <array>
@@ -11,20 +12,20 @@
 
 #include "common/base/ids.h"
 #include "common/model/page.h"
+#include "common/model/query.h"
 #include "common/model/record.h"
 
 namespace panal {
 
 // Limits of frames (proto/panal/v1/frames.proto).
-inline constexpr size_t kFrameSizeMax = 256 * 1024;  // Bytes.
-inline constexpr int kWalkTtlMax = 16;               // Links.
-inline constexpr int kCastHopsMax = 64;              // Links.
-inline constexpr size_t kSampleSizeMax = 16;         // Peers in a shuffle.
+inline constexpr size_t kFrameSizeMax = 256 * 1024;    // Bytes.
+inline constexpr int kWalkTtlMax = 16;                 // Links.
+inline constexpr int kCastHopsMax = 64;                // Links.
+inline constexpr size_t kSampleSizeMax = 16;           // Peers in a shuffle.
 inline constexpr uint32_t kBubbleSizeMax = 1'000'000;  // Positions.
-inline constexpr uint32_t kBudgetMsMax = 300'000;    // Milliseconds.
-inline constexpr size_t kAnswerHitsMax = 1000;       // Hits in one answer frame.
-inline constexpr uint32_t kSearchLimitMax = 10'000;  // Hits of one search.
-inline constexpr size_t kQuerySizeMax = 1024;        // Bytes.
+inline constexpr uint32_t kBudgetMsMax = 300'000;      // Milliseconds.
+inline constexpr size_t kAnswerHitsMax = 1000;         // Hits in one answer frame.
+inline constexpr uint32_t kSearchLimitMax = 10'000;    // Hits of one search.
 
 // 16 random bytes that name a bubble.
 struct BubbleId {
@@ -41,33 +42,40 @@ struct Hello {
   std::string version;
   bool operator==(const Hello&) const = default;
 };
+
 struct Join {
   bool operator==(const Join&) const = default;
 };
+
 struct ForwardJoin {
   PeerContact newcomer;
   int ttl = 0;
   bool operator==(const ForwardJoin&) const = default;
 };
+
 struct NeighborAsk {
   bool high_priority = false;
   bool operator==(const NeighborAsk&) const = default;
 };
+
 struct NeighborReply {
   bool accepted = false;
   bool operator==(const NeighborReply&) const = default;
 };
+
 struct Disconnect {
   bool leaving = false;
   std::vector<PeerContact> replacements;
   bool operator==(const Disconnect&) const = default;
 };
+
 struct Shuffle {
   int ttl = 0;
   std::vector<PeerId> path;  // The origin first, the sender last.
   std::vector<PeerContact> peers;
   bool operator==(const Shuffle&) const = default;
 };
+
 struct ShuffleReply {
   std::vector<PeerId> path;  // What is left of the way back; the next receiver is the last.
   std::vector<PeerContact> peers;
@@ -79,12 +87,14 @@ struct QueryPayload {
   uint32_t limit = 0;
   bool operator==(const QueryPayload&) const = default;
 };
+
 // The page to keep; `page->body` is empty and `has_body` false in a refresh.
 struct PagePayload {
   PagePtr page;
   bool has_body = false;
   PagePtr peer_page;  // Null when `page` is the peer page itself.
 };
+
 struct Cast {
   BubbleId bubble;
   PeerId origin;
@@ -96,6 +106,7 @@ struct Cast {
   uint32_t budget_ms = 0;
   std::variant<QueryPayload, PagePayload> payload;
 };
+
 struct Answer {
   BubbleId bubble;
   uint32_t begin = 0;
@@ -108,14 +119,22 @@ struct Answer {
   bool truncated = false;
   bool operator==(const Answer&) const = default;
 };
+
+// Upper bound of the bytes that `hit` takes in an Answer frame. Who fills an Answer stops where the
+// sum would exceed kAnswerHitsSizeMax, so that the frame stays within kFrameSizeMax.
+size_t HitFrameSizeMax(const Hit& hit);
+inline constexpr size_t kAnswerHitsSizeMax = kFrameSizeMax - 1024;  // Bytes; 1 KiB is for the rest.
+
 struct PageWant {
   PageKey key;
   uint64_t version = 0;
   bool operator==(const PageWant&) const = default;
 };
+
 struct PageBodyFrame {
   PagePtr page;
 };
+
 struct Measure {
   uint64_t sequence = 0;
   uint64_t round = 0;
@@ -124,18 +143,20 @@ struct Measure {
   double last_count = 0, last_degree = 0, last_degree_squared = 0;
   bool operator==(const Measure&) const = default;
 };
+
 struct MeasureAck {
   uint64_t sequence = 0;
   bool operator==(const MeasureAck&) const = default;
 };
+
 struct OpenStream {
   std::string method;
   bool operator==(const OpenStream&) const = default;
 };
 
 // Hello never reaches processing: the runtime exchanges it before it reports LinkUp.
-using Frame = std::variant<Hello, Join, ForwardJoin, NeighborAsk, NeighborReply, Disconnect, Shuffle,
-                           ShuffleReply, Cast, Answer, PageWant, PageBodyFrame, Measure, MeasureAck,
-                           OpenStream>;
+using Frame = std::variant<Hello, Join, ForwardJoin, NeighborAsk, NeighborReply, Disconnect,
+                           Shuffle, ShuffleReply, Cast, Answer, PageWant, PageBodyFrame, Measure,
+                           MeasureAck, OpenStream>;
 
 }  // namespace panal

@@ -15,8 +15,8 @@
 
 namespace panal {
 
-inline constexpr size_t kListingEntriesMax = 1'000'000;    // Entries of one directory.
-inline constexpr size_t kListingNameSizeMax = 255;         // Bytes; NAME_MAX of Linux file systems.
+inline constexpr size_t kListingEntriesMax = 1'000'000;  // Entries of one directory.
+inline constexpr size_t kListingNameSizeMax = 255;       // Bytes; NAME_MAX of Linux file systems.
 
 struct ListingEntry {
   std::string name;  // Bytes; not empty, not `.` or `..`, no `/` or NUL.

@@ -1,7 +1,7 @@
 // How a file is cut into blocks, and the manifest that names it (layout: docs/protocol/files.md).
 //
-// FileId = SHA-256 of the manifest. Manifest: "panal manifest v1" NUL, U8 type (1 file, 2 directory),
-// U64 size, U32 block size, then the SHA-256 of every block in order.
+// FileId = SHA-256 of the manifest. Manifest: "panal manifest v1" NUL, U8 type (1 file, 2
+// directory), U64 size, U32 block size, then the SHA-256 of every block in order.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ namespace panal {
 
 inline constexpr uint32_t kBlockSizeMin = 256 * 1024;        // Bytes (architecture: files).
 inline constexpr uint32_t kBlockSizeMax = 16 * 1024 * 1024;  // Bytes.
-inline constexpr uint32_t kBlocksPreferredMax = 4096;        // Blocks before the block size doubles.
-inline constexpr uint64_t kFileSizeMax = 1ull << 40;         // Bytes; 65,536 blocks of 16 MiB.
-inline constexpr size_t kInlineSizeMax = 16 * 1024;          // Contents kept inside the database.
+inline constexpr uint32_t kBlocksPreferredMax = 4096;  // Blocks before the block size doubles.
+inline constexpr uint64_t kFileSizeMax = 1ull << 40;   // Bytes; 65,536 blocks of 16 MiB.
+inline constexpr size_t kInlineSizeMax = 16 * 1024;    // Contents kept inside the database.
 inline constexpr size_t kManifestSizeMax = 3 * 1024 * 1024;  // Bytes: 65,536 hashes and the head.
 
 enum class FileType : uint8_t { kFile = 1, kDirectory = 2 };

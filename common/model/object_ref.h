@@ -13,8 +13,8 @@ namespace panal {
 inline constexpr size_t kReferenceSizeMax = 2048;  // Bytes of the text.
 inline constexpr size_t kObjectKeySizeMax = 512;   // Bytes, before percent-encoding.
 
-// Names an object wherever it lives: survives restarts and address changes, since the peer id is a key
-// hash. A value: copy, compare, print, pass in messages.
+// Names an object wherever it lives: survives restarts and address changes, since the peer id is a
+// key hash. A value: copy, compare, print, pass in messages.
 struct ObjectRef {
   PeerId peer;
   std::string service;  // Full gRPC service name: identifiers separated by dots.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/ids.h"
@@ -16,6 +17,8 @@ namespace panal {
 
 inline constexpr size_t kPageRecordsMax = 256;         // One signature (66 us) over many files.
 inline constexpr size_t kPageBodySizeMax = 64 * 1024;  // Bytes; one frame carries it.
+inline constexpr size_t kPageKeySize = 32;             // Bytes of an Ed25519 public key (RFC 8032).
+inline constexpr size_t kPageSignatureSize = 64;       // Bytes of an Ed25519 signature (RFC 8032).
 // Number of the page that holds the publisher's peer record.
 inline constexpr uint32_t kPeerPageNumber = 0;
 // Pages one publisher may have. 16,384 pages of 256 records are 4 million files.
@@ -40,21 +43,27 @@ struct PageHeader {
   // Milliseconds since 1970 after which the page is void.
   uint64_t expires_ms = 0;
   Sha256Digest body_hash;
-  std::string public_key;  // 32 bytes.
-  std::string signature;   // 64 bytes.
+  std::string public_key;  // kPageKeySize bytes.
+  std::string signature;   // kPageSignatureSize bytes.
 
   bool operator==(const PageHeader&) const = default;
 };
 
-// A page whose signature, hash and limits were verified by the runtime. `body` is the exact bytes that
-// were hashed; `records` is what they decode to. Shared, immutable: frames to many neighbors and the
-// catalog refer to the same page.
+// A page whose signature, hash and limits were verified by the runtime. `body` is the exact bytes
+// that were hashed; `records` is what they decode to. Shared, immutable: frames to many neighbors
+// and the catalog refer to the same page.
 struct Page {
   PageHeader header;
   std::string body;
   std::vector<Record> records;
 };
+
 using PagePtr = std::shared_ptr<const Page>;
+
+// Whether the page is within its limits: number, sizes, every record, and that a peer record is its
+// own publisher's and on page kPeerPageNumber. Without `has_body` (a refresh) the body must be
+// empty. Neither hash nor signature nor expiry is looked at. Error: PAGE_INVALID.
+absl::Status ValidatePage(const Page& page, bool has_body);
 
 // The bytes that are signed: "panal page v1" NUL, mesh id, publisher, U32 number, U64 version, U64
 // expires_ms, body hash.

@@ -1,9 +1,12 @@
 // The query language (grammar: docs/protocol/search.md): words, "phrases", prefix*, field:value,
 // size>1M, OR, -negation, parentheses, kind:file, id:….
+//
+// Words, phrases and prefixes are looked for in the name and in the attribute values of a record,
+// not in attribute keys, ids or addresses.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +16,7 @@
 
 namespace panal {
 
+inline constexpr size_t kQuerySizeMax = 1024;  // Bytes (proto/panal/v1/frames.proto).
 inline constexpr int kQueryNodesMax = 64;  // Nodes of the tree: bounds the work of one evaluation.
 inline constexpr int kQueryDepthMax = 16;  // Nested parentheses.
 
@@ -20,14 +24,18 @@ enum class QueryOp : uint8_t {
   kAnd,     // All of `children`.
   kOr,      // Any of `children`.
   kNot,     // Not `children[0]`.
-  kPhrase,  // `terms` one after the other, in the name or in one attribute; one term: a word.
-  kPrefix,  // A word that begins with `terms[0]`.
-  kCompare, // `field` compared with `value` by `comparison`.
-  kKind,    // Record kind `kind`; kFile also matches directories.
-  kId,      // Id text begins with `value` (4 to 52 base32 characters).
-  kAll,     // Everything (`*`).
+  kPhrase,  // `terms` one after the other, in the name or in one attribute value; one term: a word.
+            // Where `field` is `name`: in the name only.
+  kPrefix,  // As kPhrase, but a word need only begin with the last of `terms`.
+  kCompare,  // `field` compared with `value` by `comparison`.
+  kKind,     // Record kind `kind`; kFile also matches directories.
+  kId,       // Id text begins with `value` (4 to 52 base32 characters). Never an object's.
+  kAll,      // Everything (`*`).
 };
 
+// kEqual ignores the case of ASCII letters; the others compare as numbers where both sides are
+// numbers, bytewise otherwise. `size` exists for files and directories only. `publisher` has kEqual
+// only: the id text begins with `value`.
 enum class Comparison : uint8_t { kEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kHas };
 
 struct QueryNode {
@@ -47,10 +55,12 @@ struct QueryNode {
 // A parsed query. Immutable.
 class Query {
  public:
-  // Error: QUERY_INVALID, which names the position (from 1) and what was expected there.
+  // Error: QUERY_INVALID, which names the position (in characters, from 1) and what was expected
+  // there.
   static absl::StatusOr<Query> Parse(absl::string_view text);
 
   const std::string& text() const { return text_; }
+
   const QueryNode& root() const { return root_; }
 
  private:
@@ -58,8 +68,11 @@ class Query {
   QueryNode root_;
 };
 
-// Whether `record`, published by `publisher`, matches. The one matcher: whatever an index proposes, this
-// decides. Cost: linear in the record's text times the nodes of the query.
+// `text` as a finite decimal number (`12`, `-0.5`, `1e3`); nothing when it is anything else.
+std::optional<double> ParseQueryNumber(absl::string_view text);
+
+// Whether `record`, published by `publisher`, matches. The one matcher: whatever an index proposes,
+// this decides. Cost: linear in the record's text times the nodes of the query.
 bool Matches(const Query& query, const Record& record, const PeerId& publisher);
 
 }  // namespace panal

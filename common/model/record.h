@@ -14,12 +14,12 @@
 namespace panal {
 
 // Limits of a record (docs/protocol/records.md). Sizes in bytes.
-inline constexpr size_t kRecordNameSizeMax = 1024;       // Path-like names; PATH_MAX is 4096.
-inline constexpr size_t kRecordAttributesMax = 32;       // Guess: enough for tags, bounds a page.
-inline constexpr size_t kAttributeKeySizeMax = 64;       // Guess.
-inline constexpr size_t kAttributeValueSizeMax = 256;    // Guess.
-inline constexpr size_t kContactAddressesMax = 8;        // A host rarely has more interfaces.
-inline constexpr size_t kAddressSizeMax = 260;           // 253 of a DNS name, colon, port.
+inline constexpr size_t kRecordNameSizeMax = 1024;     // Path-like names; PATH_MAX is 4096.
+inline constexpr size_t kRecordAttributesMax = 32;     // Guess: enough for tags, bounds a page.
+inline constexpr size_t kAttributeKeySizeMax = 64;     // Guess.
+inline constexpr size_t kAttributeValueSizeMax = 256;  // Guess.
+inline constexpr size_t kContactAddressesMax = 8;      // A host rarely has more interfaces.
+inline constexpr size_t kAddressSizeMax = 260;         // 253 of a DNS name, colon, port.
 inline constexpr uint64_t kRecordSizeBytesMax = 1ull << 62;
 
 // Values equal those of RecordKind in frames.proto.
@@ -64,8 +64,8 @@ struct Hit {
 // Whether `record` is within the limits above, its name valid UTF-8 without NUL, its addresses
 // HOST:PORT. Errors: RECORD_INVALID, ATTRIBUTE_INVALID, FILE_NAME_INVALID.
 absl::Status ValidateRecord(const Record& record);
-// Keys: 1 to 64 of [a-z0-9_.-], beginning with a letter; values: valid UTF-8 without NUL, at most 256
-// bytes. Keys `name`, `size`, `kind`, `id`, `publisher` are taken. Error: ATTRIBUTE_INVALID.
+// Keys: 1 to 64 of [a-z0-9_.-], beginning with a letter; values: valid UTF-8 without NUL, at most
+// 256 bytes. Keys `name`, `size`, `kind`, `id`, `publisher` are taken. Error: ATTRIBUTE_INVALID.
 absl::Status ValidateAttributes(const Attributes& attributes);
 // 1 to 1024 bytes of UTF-8, no NUL, not absolute, no empty, `.` or `..` component.
 // Error: FILE_NAME_INVALID.

@@ -1,9 +1,9 @@
 // The one tokenizer: what counts as a word, for the index, for queries and for digests.
 //
 // A term is a maximal run of letters and digits, lower-cased, diacritics removed (Latin-1, Latin
-// Extended-A, Greek and Cyrillic folded by table; other scripts as they are; every CJK ideograph, kana
-// and hangul syllable is a term of its own). Terms longer than kTermSizeMax bytes are cut there. Text
-// that is not UTF-8 is taken byte by byte, other bytes separating.
+// Extended-A, Greek and Cyrillic folded by table; other scripts as they are; every CJK ideograph,
+// kana and hangul syllable is a term of its own). Terms longer than kTermSizeMax bytes are cut
+// there. Text that is not UTF-8 is taken byte by byte, other bytes separating.
 #pragma once
 
 #include <functional>
