@@ -1,0 +1,65 @@
+// panald: one peer of a Panal mesh. Flags become options, options a Node; SIGTERM and SIGINT stop it.
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/rpc/initialize.h"
+#include "server/options_parser.h"
+#include "server/runtime/node.h"
+
+namespace {
+
+// Exit codes: 0 stopped as asked, 1 could not start, 2 wrong settings.
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+
+int Fail(const absl::Status& status, int code) {
+  std::fprintf(stderr, "panald: %s [%s]\n", std::string(status.message()).c_str(),
+               std::string(panal::ReasonName(panal::ReasonOf(status))).c_str());
+  return code;
+}
+
+// The signals that stop a peer, blocked in every thread so that only sigwait takes them.
+sigset_t BlockStopSignals() {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  absl::StatusOr<panal::CommandLine> command = panal::ParseCommandLine(argc, argv);
+  if (!command.ok()) return Fail(command.status(), kExitUsage);
+  if (!command->print.empty()) {
+    std::fputs(command->print.c_str(), stdout);
+    return 0;
+  }
+  if (absl::Status level = panal::SetLogLevel(command->options.log_level); !level.ok()) {
+    return Fail(level, kExitUsage);
+  }
+  sigset_t signals = BlockStopSignals();
+  panal::InitializeRpc();
+  absl::StatusOr<std::unique_ptr<panal::Node>> node =
+      panal::Node::Start(std::move(command->options));
+  if (!node.ok()) return Fail(node.status(), kExitFailed);
+  std::printf("%s\n", (*node)->addresses().ReadyLine().c_str());
+  std::fflush(stdout);
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  panal::Log(panal::LogLevel::kInfo, "stopping", {{"signal", std::to_string(signal)}});
+  // A second signal ends the process at once: what was acknowledged is on disk already.
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  (*node)->Stop();
+  return 0;
+}

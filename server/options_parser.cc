@@ -1,0 +1,246 @@
+#include "server/options_parser.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "common/base/status.h"
+#include "common/base/units.h"
+#include "server/runtime/data_dir.h"
+
+namespace panal {
+namespace {
+
+// Settings as text, before they are checked and converted.
+struct Text {
+  std::string config;
+  std::string data_dir = DefaultDataDir();
+  std::string mesh = "panal";
+  std::string policy = "open";
+  std::string mesh_listen = "0.0.0.0:7401";
+  std::string api_listen = "127.0.0.1:7400";
+  std::string http_listen = "127.0.0.1:7402";
+  std::vector<std::string> join;
+  std::vector<std::string> advertise;
+  std::vector<std::string> root;
+  bool listen_open = false;
+  std::string storage_max = "0";
+  std::string stop_grace = "5s";
+  std::string log_level = "info";
+  double capacity = 1.0;
+  int workers = 2;
+  double policy_lambda = 9.21;
+  double saturated_factor = 4.0;
+  bool print_config = false;
+};
+
+absl::Status Invalid(absl::string_view message) {
+  return Error(ErrorReason::kConfigInvalid, message);
+}
+
+// `--mesh-listen` is PANAL_MESH_LISTEN in the environment.
+std::string EnvironmentName(const std::string& name) {
+  return absl::StrCat("PANAL_", absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
+}
+
+void Define(CLI::App& app, Text& text) {
+  auto option = [&](const std::string& name, auto& value, const std::string& help) {
+    return app.add_option("--" + name, value, help)
+        ->envname(EnvironmentName(name))
+        ->capture_default_str();
+  };
+  auto list = [&](const std::string& name, std::vector<std::string>& value,
+                  const std::string& help) {
+    return option(name, value, help)->delimiter(',')->allow_extra_args(false);
+  };
+  app.add_option("--config", text.config, "TOML file with these settings")
+      ->envname("PANAL_CONFIG")
+      ->configurable(false);
+  option("data-dir", text.data_dir, "folder that holds everything the peer keeps");
+  option("mesh", text.mesh, "name of the mesh");
+  option("policy", text.policy, "who may join: `open` (whoever knows the name)");
+  option("mesh-listen", text.mesh_listen, "HOST:PORT for other peers (mutual TLS)");
+  option("api-listen", text.api_listen, "HOST:PORT for programs on this machine (gRPC)");
+  option("http-listen", text.http_listen, "HOST:PORT for /healthz and /metrics, or `off`");
+  list("join", text.join, "[PEERID@]HOST:PORT of peers of the mesh, comma-separated");
+  list("advertise", text.advertise, "HOST:PORT told to other peers, comma-separated");
+  list("root", text.root, "folders that AddPath may read, comma-separated");
+  app.add_flag("--listen-open", text.listen_open,
+               "allow API and HTTP listeners that other machines reach without access control")
+      ->envname("PANAL_LISTEN_OPEN");
+  option("storage-max", text.storage_max, "most bytes of content kept, e.g. 20GiB; 0: no limit");
+  option("stop-grace", text.stop_grace, "time that calls under way get when the peer stops");
+  option("log-level", text.log_level, "debug, info, warning or error");
+  option("capacity", text.capacity, "share of the mesh's load the peer takes, relative to 1");
+  option("workers", text.workers, "worker threads of each class (control, search, calls, bulk)");
+  option("policy-lambda", text.policy_lambda,
+         "the mesh's copies policy: a page misses a full query with probability e^-lambda; the "
+         "same on every peer of a mesh");
+  option("saturated-factor", text.saturated_factor,
+         "up to this many times lambda peers everything goes to everyone; 0: never");
+  app.add_flag("--print-config", text.print_config, "print the settings in force and exit")
+      ->configurable(false);
+  app.set_version_flag("--version", absl::StrCat("panald ", kVersion));
+}
+
+// Levenshtein's distance.
+size_t Distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string Suggestion(const CLI::App& app, const std::string& name) {
+  std::string best;
+  size_t best_distance = 4;  // Further away it is no typing error.
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_lnames().empty()) continue;
+    size_t distance = Distance(name, option->get_lnames()[0]);
+    if (distance >= best_distance) continue;
+    best_distance = distance;
+    best = option->get_lnames()[0];
+  }
+  return best.empty() ? "; --help lists the settings" : absl::StrCat("; did you mean `", best, "`?");
+}
+
+// Applies one `key = value` of the file where neither flag nor environment said anything.
+absl::Status ApplyItem(CLI::App& app, const std::string& path, const CLI::ConfigItem& item) {
+  if (item.name == "++" || item.name == "--") return absl::OkStatus();  // A section's begin and end.
+  CLI::Option* option =
+      item.parents.empty() ? app.get_option_no_throw("--" + item.name) : nullptr;
+  if (option == nullptr || !option->get_configurable()) {
+    return Invalid(absl::StrCat(path, ": unknown key `", item.fullname(), "`",
+                                Suggestion(app, item.name)));
+  }
+  if (option->count() > 0) return absl::OkStatus();
+  for (const std::string& input : item.inputs) option->add_result(input);
+  option->run_callback();
+  return absl::OkStatus();
+}
+
+absl::Status ApplyFile(CLI::App& app, const std::string& path) {
+  if (path.empty()) return absl::OkStatus();
+  std::ifstream file(path);
+  if (!file) return Invalid(absl::StrCat("--config ", path, ": cannot be read"));
+  for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_config(file)) {
+    PANAL_RETURN_IF_ERROR(ApplyItem(app, path, item));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<NodeOptions> Convert(const Text& text) {
+  NodeOptions options;
+  options.data_dir = text.data_dir;
+  options.mesh_name = text.mesh;
+  options.policy = text.policy;
+  options.mesh_listen = text.mesh_listen;
+  options.api_listen = text.api_listen;
+  options.http_listen = text.http_listen;
+  for (const std::string& join : text.join) {
+    PANAL_ASSIGN_OR_RETURN(JoinAddress address, ParseJoinAddress(join));
+    options.join.push_back(std::move(address));
+  }
+  options.advertise = text.advertise;
+  options.roots = text.root;
+  options.listen_open = text.listen_open;
+  auto storage = ParseSize(text.storage_max);
+  if (!storage.ok()) return Invalid(absl::StrCat("--storage-max: ", storage.status().message()));
+  options.storage_max_bytes = *storage;
+  auto grace = ParseDuration(text.stop_grace);
+  if (!grace.ok()) return Invalid(absl::StrCat("--stop-grace: ", grace.status().message()));
+  options.stop_grace = *grace;
+  options.log_level = text.log_level;
+  for (WorkClassOptions& work_class : options.dispatcher.classes) {
+    work_class.threads = text.workers;
+  }
+  options.core.capacity = text.capacity;
+  options.core.search.lambda = text.policy_lambda;
+  options.core.search.saturated_factor = text.saturated_factor;
+  PANAL_RETURN_IF_ERROR(options.Validate());
+  return options;
+}
+
+// A quoted TOML string.
+std::string Quoted(const std::string& value) {
+  return absl::StrCat("\"", absl::StrReplaceAll(value, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
+}
+
+std::string QuotedList(const std::vector<std::string>& values) {
+  std::string out = "[";
+  for (const std::string& value : values) {
+    absl::StrAppend(&out, out.size() == 1 ? "" : ", ", Quoted(value));
+  }
+  return out + "]";
+}
+
+std::string PrintConfig(const Text& text) {
+  return absl::StrCat(
+      "data-dir = ", Quoted(text.data_dir), "\nmesh = ", Quoted(text.mesh),
+      "\npolicy = ", Quoted(text.policy), "\nmesh-listen = ", Quoted(text.mesh_listen),
+      "\napi-listen = ", Quoted(text.api_listen), "\nhttp-listen = ", Quoted(text.http_listen),
+      "\njoin = ", QuotedList(text.join), "\nadvertise = ", QuotedList(text.advertise),
+      "\nroot = ", QuotedList(text.root), "\nlisten-open = ", text.listen_open ? "true" : "false",
+      "\nstorage-max = ", Quoted(text.storage_max), "\nstop-grace = ", Quoted(text.stop_grace),
+      "\nlog-level = ", Quoted(text.log_level), "\ncapacity = ", text.capacity,
+      "\nworkers = ", text.workers, "\npolicy-lambda = ", text.policy_lambda,
+      "\nsaturated-factor = ", text.saturated_factor, "\n");
+}
+
+std::string CapturedOutput(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream out;
+  std::ostringstream ignored;
+  app.exit(error, out, ignored);
+  return out.str();
+}
+
+// CLI11 says which argument it did not expect; the suggestion is ours.
+absl::Status Unexpected(const CLI::App& app, const CLI::ParseError& error) {
+  std::string message = error.what();
+  size_t at = message.find("--");
+  std::string suggestion;
+  if (at != std::string::npos) {
+    std::vector<std::string> words =
+        absl::StrSplit(message.substr(at + 2), absl::ByAnyChar("= "), absl::SkipEmpty());
+    if (!words.empty()) suggestion = Suggestion(app, words[0]);
+  }
+  return Invalid(absl::StrCat(message, suggestion));
+}
+
+}  // namespace
+
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
+  CLI::App app("panald: one peer of a Panal mesh", "panald");
+  Text text;
+  Define(app, text);
+  try {
+    app.parse(argc, argv);
+    PANAL_RETURN_IF_ERROR(ApplyFile(app, text.config));
+  } catch (const CLI::ExtrasError& error) {
+    return Unexpected(app, error);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) return Invalid(error.what());
+    return CommandLine{.print = CapturedOutput(app, error)};
+  }
+  PANAL_ASSIGN_OR_RETURN(NodeOptions options, Convert(text));
+  CommandLine command{.options = std::move(options)};
+  if (text.print_config) command.print = PrintConfig(text);
+  return command;
+}
+
+}  // namespace panal

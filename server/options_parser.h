@@ -1,0 +1,24 @@
+// Settings of panald: flag, then environment (PANAL_…), then TOML file, then default. Unknown keys are
+// errors with a suggestion; sizes and durations are written for people (`256MiB`, `10s`).
+//
+// CLI11 parses; it throws, so options_parser.cc is compiled with exceptions and lets none out.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/runtime/options.h"
+
+namespace panal {
+
+// What the command line asks for.
+struct CommandLine {
+  NodeOptions options;
+  // Not empty: print this to stdout and exit with 0 (--help, --version, --print-config).
+  std::string print;
+};
+
+// Error: CONFIG_INVALID, which names the setting, its value, and what is expected.
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);
+
+}  // namespace panal
