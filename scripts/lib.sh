@@ -7,7 +7,7 @@ say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
 # Prints the comment block at the top of the script: its help.
-print_help() { sed -n '2,/^[^#]/{s/^# \{0,1\}//;/^set\|^source\|^\.\|^$/q;p}' "$1"; }
+print_help() { awk 'NR == 1 { next } /^#/ { sub(/^# ?/, ""); print; next } { exit }' "$1"; }
 
 # A build folder of scripts/build, or the one a test names.
 build_dir() { echo "${PANAL_BUILD_DIR:-$ROOT/build/${1:-release}}"; }
