@@ -1,0 +1,36 @@
+#include "common/rpc/initialize.h"
+
+#include <grpc/support/log.h>
+
+#include <cstdlib>
+#include <mutex>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+
+namespace panal {
+namespace {
+
+// gRPC 1.51 has no setter for the least version. This TLS 1.2 suite needs an RSA certificate and
+// ours are Ed25519, so 1.2 finds no shared cipher; the suites of 1.3 are configured apart and stay.
+constexpr char kCipherVariable[] = "GRPC_SSL_CIPHER_SUITES";
+constexpr char kOnlyRsaSuite[] = "ECDHE-RSA-AES256-GCM-SHA384";
+
+void WriteLog(gpr_log_func_args* args) {
+  const LogLevel level =
+      args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug;
+  LogLimited(level, "grpc",
+             {{"message", args->message}, {"at", absl::StrCat(args->file, ":", args->line)}});
+}
+
+}  // namespace
+
+void InitializeRpc() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    setenv(kCipherVariable, kOnlyRsaSuite, /*overwrite=*/1);
+    gpr_set_log_function(WriteLog);
+  });
+}
+
+}  // namespace panal
