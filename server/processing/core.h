@@ -1,14 +1,18 @@
 // LAYER 2: the mesh logic of one peer as a sans-IO state machine. Events in, actions out.
 //
-// The driver (server/runtime, or the simulator) feeds one Input at a time and performs every Output in
-// order. No clock, no threads, no sockets, no disk, no signatures here: time is a parameter, randomness
-// an injected generator; same state, input, time and generator state give the same outputs.
+// The driver (server/runtime, or the simulator) feeds one Input at a time and performs every Output
+// in order. No clock, no threads, no sockets, no disk, no signatures here: time is a parameter,
+// randomness an injected generator; same state, input, time and generator state give the same
+// outputs.
 //
 // What the driver owes:
-// 1. Links. On Dial it opens a link (TLS, Hello) and reports LinkUp or DialFailed. It reports LinkUp for
-//    accepted links too, LinkLost exactly once for every LinkUp, and keeps at most one link a peer (on a
-//    double dial the connection dialled by the lower id stays). Frames of a link are delivered in order.
-// 2. Pages. A page in a frame reaches Handle only after its signature was verified against the mesh.
+// 1. Links. On Dial it opens a link (TLS, Hello) and reports LinkUp or DialFailed. It reports
+// LinkUp for
+//    accepted links too, LinkLost exactly once for every LinkUp, and keeps at most one link a peer
+//    (on a double dial the connection dialled by the lower id stays). Frames of a link are
+//    delivered in order.
+// 2. Pages. A page in a frame reaches Handle only after its signature was verified against the
+// mesh.
 // 3. Data. It answers QueryIndex with IndexAnswered, StorePage with PageStored and LoadPage with
 //    PageLoaded, each exactly once, in any order.
 // 4. Timers. ScheduleTimer comes back as TimerExpired once, not before its time.
@@ -51,23 +55,42 @@ struct MembershipOptions {
   absl::Duration shuffle_interval = absl::Seconds(60);
   // Period of the check that tops the active view up from the passive view.
   absl::Duration repair_interval = absl::Seconds(1);
-  // A candidate that refused or failed is not asked again for this long (doubled per failure, capped
-  // at 64 times). Guess.
+  // A candidate that refused or failed is not asked again for this long (doubled per failure,
+  // capped at 64 times). Guess.
   absl::Duration retry_backoff = absl::Seconds(5);
   // Dials under way at once. Guess: joins are fast without a storm.
   int dials_max = 4;
-  // A dialled link whose NeighborAsk stays unanswered is closed after this long. Guess.
+  // A link over which nobody became a neighbor, or asked, is closed after this long. Guess.
   absl::Duration neighbor_timeout = absl::Seconds(5);
+  // A dial that neither came up nor failed is forgotten after this long. Guess: above the
+  // runtime's.
+  absl::Duration dial_timeout = absl::Seconds(60);
+  // One link is swapped for one to a remembered peer outside the views in this period, so that a
+  // mesh that was cut heals. Guess: one link set-up in two minutes costs next to nothing.
+  absl::Duration feeler_interval = absl::Minutes(2);
 
   absl::Status Validate() const;
 };
 
 // Parameters of the measurement of the mesh (push-sum with a fish, BubbleStorm; overlay.md 1.6).
 struct MeasureOptions {
-  // One share goes to every neighbor in this period.
-  absl::Duration pass_interval = absl::Seconds(2);
-  // A round ends after this many passes at the latest.
-  int passes_max = 12;
+  // While a round runs one share goes to one neighbor in this period. An error halves with every
+  // two shares or so whatever the degree, so a round of some 80 shares takes four seconds.
+  absl::Duration share_interval = absl::Milliseconds(50);
+  // A round ends after this many shares at the latest: twelve passes over 16 neighbors
+  // (BubbleStorm).
+  int shares_max = 192;
+  // Relative change of the estimate below which it counts as stable. Exact after rounding up to
+  // 100,000 peers.
+  double tolerance = 1e-6;
+  // A change of neighbors starts a round after this long, so that the changes that follow are in
+  // it.
+  absl::Duration change_delay = absl::Milliseconds(500);
+  // Rounds that changes start are this far apart for every 64 peers of the mesh, at least once and
+  // at most 30 times: one peer more or less matters the less the larger the mesh is.
+  absl::Duration round_gap = absl::Seconds(1);
+  // Without any change a round starts after this long, plus up to half of it.
+  absl::Duration idle_interval = absl::Seconds(60);
 
   absl::Status Validate() const;
 };
@@ -105,10 +128,19 @@ struct CoreOptions {
   absl::Status Validate() const;
 };
 
-// --- Timers ---------------------------------------------------------------------------------------
+// --- Timers
+// ---------------------------------------------------------------------------------------
 enum class TimerKind : uint8_t {
-  kRepair, kShuffle, kNeighborTimeout, kMeasurePass, kBubble, kSearch, kRefresh, kLeave
+  kRepair,
+  kShuffle,
+  kNeighborTimeout,
+  kMeasurePass,
+  kBubble,
+  kSearch,
+  kRefresh,
+  kLeave
 };
+
 struct Timer {
   TimerKind kind = TimerKind::kRepair;
   // What it belongs to, by the kind: a sequence number that the machine that set it understands.
@@ -116,46 +148,56 @@ struct Timer {
   bool operator==(const Timer&) const = default;
 };
 
-// --- Inputs ---------------------------------------------------------------------------------------
-// The peer begins to run. `known`: peers to try, bootstrap addresses' peers first.
+// --- Inputs
+// --------------------------------------------------------------------------------------- The peer
+// begins to run. `known`: peers to try, bootstrap addresses' peers first.
 struct Start {
   PeerContact self;
   std::vector<PeerContact> known;
 };
+
 // A peer id and its address, learned outside of the mesh (a bootstrap address that was dialled).
 struct PeerLearned {
   PeerContact peer;
   bool join = false;  // True: join the mesh through it.
 };
+
 struct LinkUp {
   PeerContact peer;
   bool outbound = false;
   double capacity = 1.0;
 };
+
 struct LinkLost {
   PeerId peer;
 };
+
 struct DialFailed {
   PeerId peer;
 };
+
 struct FrameReceived {
   PeerId from;
   Frame frame;
 };
+
 struct TimerExpired {
   Timer timer;
 };
+
 // A program searches. Answered by SearchHits and one SearchDone with the same `request`.
 struct SearchRequested {
   uint64_t request = 0;
-  std::string query;  // Parsed and valid.
+  std::string query;     // Parsed and valid.
   double recall = 0.99;  // Above 0, at most 1.
   uint32_t limit = 100;
   absl::Duration timeout = absl::Seconds(10);
 };
+
 struct SearchCancelled {
   uint64_t request = 0;
 };
+
 // The local catalog's answer to QueryIndex.
 struct IndexAnswered {
   uint64_t token = 0;
@@ -165,48 +207,58 @@ struct IndexAnswered {
   bool failed = false;
 };
 enum class PageOutcome : uint8_t { kKept, kFull, kStale, kBodyMissing, kFailed };
+
 struct PageStored {
   uint64_t token = 0;
   PageOutcome outcome = PageOutcome::kKept;
 };
+
 struct PageLoaded {
   uint64_t token = 0;
   PagePtr page;  // Null when it is not here.
 };
-// Own pages that were signed and stored: spread them (with body), and refresh them from now on. Also
-// given at start for every own page, with `spread_now` false when their expiry is far.
+
+// Own pages that were signed and stored: spread them (with body), and refresh them from now on.
+// Also given at start for every own page, with `spread_now` false when their expiry is far.
 struct OwnPagesSigned {
   std::vector<PagePtr> pages;
   bool spread_now = true;
 };
+
 // The peer's addresses or capacity changed.
 struct SelfChanged {
   PeerContact self;
   double capacity = 1.0;
 };
+
 // Leave the mesh: neighbors are told and given to each other. Answered by Left.
 struct Leave {};
 
 using Input = std::variant<Start, PeerLearned, LinkUp, LinkLost, DialFailed, FrameReceived,
-                           TimerExpired, SearchRequested, SearchCancelled, IndexAnswered, PageStored,
-                           PageLoaded, OwnPagesSigned, SelfChanged, Leave>;
+                           TimerExpired, SearchRequested, SearchCancelled, IndexAnswered,
+                           PageStored, PageLoaded, OwnPagesSigned, SelfChanged, Leave>;
 
-// --- Outputs --------------------------------------------------------------------------------------
+// --- Outputs
+// --------------------------------------------------------------------------------------
 struct Dial {
   PeerContact peer;
 };
+
 // Close the link once what was sent on it is written. LinkLost follows.
 struct CloseLink {
   PeerId peer;
 };
+
 struct SendFrame {
   PeerId to;
   Frame frame;
 };
+
 struct ScheduleTimer {
   absl::Duration delay;
   Timer timer;
 };
+
 // Evaluate a query on the local catalog.
 struct QueryIndex {
   uint64_t token = 0;
@@ -214,38 +266,46 @@ struct QueryIndex {
   uint32_t limit = 0;
   absl::Duration time_max;
 };
+
 // Keep a verified page. The peer page that came with it is kept by a StorePage of its own.
 struct StorePage {
   uint64_t token = 0;
   PagePtr page;
   bool has_body = false;
 };
+
 // Read a kept or own page, with body.
 struct LoadPage {
   uint64_t token = 0;
   PageKey key;
 };
+
 // Own pages are due: sign them with a new expiry, store them, and give them back by OwnPagesSigned.
 struct RefreshOwnPages {
   std::vector<uint32_t> numbers;
 };
+
 // Neighbors came or went. For metrics, status and waiting programs.
 struct NeighborUp {
   PeerContact peer;
   bool outbound = false;
 };
+
 struct NeighborDown {
   PeerId peer;
 };
+
 // Peers worth remembering on disk.
 struct RememberPeers {
   std::vector<PeerContact> peers;
 };
+
 struct SearchHits {
   uint64_t request = 0;
   std::vector<Hit> hits;  // Merged with what was sent before: (id, publisher) pairs come once.
 };
 enum class CutShort : uint8_t { kNothing, kTimeout, kPeersLost, kOverloaded };
+
 struct SearchSummary {
   uint64_t peers_reached = 0;
   uint64_t mesh_size = 1;
@@ -254,10 +314,12 @@ struct SearchSummary {
   bool truncated = false;  // The limit left out hits.
   CutShort cut_short = CutShort::kNothing;
 };
+
 struct SearchDone {
   uint64_t request = 0;
   SearchSummary summary;
 };
+
 // How far an own page was spread (the second acknowledgement; the first is the local commit).
 struct PageSpread {
   uint32_t number = 0;
@@ -265,27 +327,29 @@ struct PageSpread {
   uint32_t copies = 0;
   uint32_t target = 0;
 };
+
 // Leaving is done: every neighbor was told. Links may be closed.
 struct Left {};
-// A frame of a neighbor broke a rule that only the machine can check. For metrics; close the link where
-// `close` is set.
+
+// A frame of a neighbor broke a rule that only the machine can check. For metrics; close the link
+// where `close` is set.
 struct FrameRefused {
   PeerId from;
   std::string why;
   bool close = false;
 };
 
-using Output = std::variant<Dial, CloseLink, SendFrame, ScheduleTimer, QueryIndex, StorePage, LoadPage,
-                            RefreshOwnPages, NeighborUp, NeighborDown, RememberPeers, SearchHits,
-                            SearchDone, PageSpread, Left, FrameRefused>;
+using Output = std::variant<Dial, CloseLink, SendFrame, ScheduleTimer, QueryIndex, StorePage,
+                            LoadPage, RefreshOwnPages, NeighborUp, NeighborDown, RememberPeers,
+                            SearchHits, SearchDone, PageSpread, Left, FrameRefused>;
 using Outputs = std::vector<Output>;
 
 // What the measurement says of the mesh. Never below what the active view proves.
 struct MeshEstimate {
-  double peers = 1;            // n
-  double degree_sum = 0;       // D1
+  double peers = 1;              // n
+  double degree_sum = 0;         // D1
   double degree_square_sum = 0;  // D2
-  bool measured = false;       // False: only the lower bound from the views.
+  bool measured = false;         // False: only the lower bound from the views.
 };
 
 // The mesh logic of one peer.

@@ -1,0 +1,304 @@
+#include "server/processing/overlay/measure.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "common/base/check.h"
+#include "server/processing/overlay/membership.h"
+
+namespace panal {
+namespace {
+
+// A lottery number that no two peers share in a round, but for an accident of 64 bits.
+uint64_t FishId(const PeerId& peer, uint64_t round) {
+  uint64_t words[4];
+  static_assert(sizeof(words) == PeerId::kSize);
+  std::memcpy(words, peer.bytes.data(), sizeof(words));
+  uint64_t id = Mix64(round);
+  for (uint64_t word : words) id = Mix64(id ^ word);
+  return id;
+}
+
+bool Within(double value, double most) {
+  return std::isfinite(value) && value >= 0 && value <= most;
+}
+
+bool Differs(double a, double b, double tolerance) {
+  return std::abs(a - b) > tolerance * std::max(std::abs(a), std::abs(b));
+}
+
+}  // namespace
+
+Measurement::Measurement(PeerId self, const MeasureOptions& options, Random& random)
+    : id_(self), options_(options), random_(random) {
+  PANAL_CHECK(options.Validate().ok());
+}
+
+void Measurement::OnStart(absl::Time now, Outputs& outputs) {
+  started_ = true;
+  if (timer_ == 0) PlanNextRound(now, outputs);
+}
+
+void Measurement::OnNeighborUp(const std::vector<PeerId>& active, absl::Time now,
+                               Outputs& outputs) {
+  NoteChange(active, now, outputs);
+}
+
+void Measurement::OnNeighborDown(const PeerId& peer, const std::vector<PeerId>& active,
+                                 absl::Time now, Outputs& outputs) {
+  auto it = neighbors_.find(peer);
+  if (it != neighbors_.end()) {
+    for (const Unacked& unacked : it->second.unacked) Merge(unacked.mass);
+    neighbors_.erase(it);
+  }
+  NoteChange(active, now, outputs);
+}
+
+void Measurement::NoteChange(const std::vector<PeerId>& active, absl::Time now, Outputs& outputs) {
+  active_ = active;
+  changed_ = true;
+  if (!running_ && !change_planned_) PlanNextRound(now, outputs);
+}
+
+void Measurement::OnMeasure(const PeerId& from, const Measure& share, absl::Time now,
+                            Outputs& outputs) {
+  if (leaving_) return;
+  if (!IsPlausible(share)) {
+    outputs.push_back(FrameRefused{from, "measure: value out of range", /*close=*/true});
+    return;
+  }
+  outputs.push_back(SendFrame{from, MeasureAck{.sequence = share.sequence}});
+  if (result_.count == 0) TakeResult(share);
+  if (share.round < round_) {
+    bool has_mass = share.count > 0;
+    if (has_mass && result_.count > 0) TellResult(from, share.round, outputs);
+    return;
+  }
+  if (share.round > round_) {
+    if (running_) TakeResult(share);
+    EnterRound(share.round, now, outputs);
+  }
+  OnShareOfRound(from, share, now, outputs);
+}
+
+void Measurement::OnShareOfRound(const PeerId& from, const Measure& share, absl::Time now,
+                                 Outputs& outputs) {
+  double before = Ratio();
+  uint64_t fish_before = mass_.fish_id;
+  Mass part{share.fish_id, share.fish, share.count, share.degree, share.degree_squared};
+  Merge(part);
+  bool stable = mass_.fish_id == fish_before && !Differs(Ratio(), before, options_.tolerance);
+  if (running_) {
+    stable_receipts_ = stable ? stable_receipts_ + 1 : 0;
+    if (stable_receipts_ >= static_cast<int>(active_.size()) + kStableReceipts) {
+      EndRound(now, outputs);
+    }
+    return;
+  }
+  bool knows_less = share.fish_id != mass_.fish_id || share.fish <= 0 ||
+                    Differs(share.count / share.fish, Ratio(), options_.tolerance);
+  if (!stable && shares_sent_ < options_.shares_max) {
+    running_ = true;
+    stable_receipts_ = 0;
+    WakeAt(now + options_.share_interval, now, outputs);
+  } else if (share.count > 0 && knows_less) {
+    SendShare(from, 0.5, outputs);
+  }
+}
+
+void Measurement::OnMeasureAck(const PeerId& from, const MeasureAck& ack) {
+  auto it = neighbors_.find(from);
+  if (it == neighbors_.end()) return;
+  std::deque<Unacked>& unacked = it->second.unacked;
+  while (!unacked.empty() && unacked.front().sequence <= ack.sequence) unacked.pop_front();
+}
+
+void Measurement::OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) {
+  if (timer.kind != TimerKind::kMeasurePass || timer.token != timer_ || leaving_) return;
+  if (!running_) {
+    EnterRound(round_ + 1, now, outputs);
+    return;
+  }
+  if (active_.empty() || shares_sent_ >= options_.shares_max) {
+    EndRound(now, outputs);
+    return;
+  }
+  SendNextShare(now, outputs);
+  WakeAt(now + options_.share_interval, now, outputs);
+}
+
+void Measurement::OnLeave(absl::Time now, Outputs& outputs) {
+  if (leaving_) return;
+  leaving_ = true;
+  if (running_ && !active_.empty()) {
+    SendShare(active_[random_.Below(active_.size())], 1.0, outputs);
+  }
+}
+
+MeshEstimate Measurement::Estimate() const {
+  double degree = static_cast<double>(active_.size());
+  double least = 1 + degree;
+  if (result_.count <= 0) {
+    return {.peers = least,
+            .degree_sum = least * degree,
+            .degree_square_sum = least * degree * degree,
+            .measured = false};
+  }
+  double scale = std::max(1.0, least / result_.count);
+  return {.peers = result_.count * scale,
+          .degree_sum = result_.degree * scale,
+          .degree_square_sum = result_.degree_squared * scale,
+          .measured = true};
+}
+
+void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
+  PANAL_CHECK(round > round_);
+  round_ = round;
+  for (auto& [peer, neighbor] : neighbors_) neighbor.unacked.clear();
+  double degree = static_cast<double>(active_.size());
+  mass_ = {.fish_id = FishId(id_, round),
+           .fish = 1,
+           .count = 1,
+           .degree = degree,
+           .degree_squared = degree * degree};
+  running_ = true;
+  changed_ = false;
+  stable_receipts_ = 0;
+  shares_sent_ = 0;
+  if (active_.empty()) {
+    EndRound(now, outputs);
+  } else {
+    WakeAt(now + options_.share_interval * random_.Unit(), now, outputs);
+  }
+}
+
+void Measurement::EndRound(absl::Time now, Outputs& outputs) {
+  running_ = false;
+  ended_ = now;
+  if (active_.empty()) {
+    result_ = {.count = 1};  // Whoever else there is cannot be reached.
+  } else if (mass_.fish > 0) {
+    double count = std::clamp(Ratio(), 1.0, kMeshSizeMax);
+    result_ = {.count = count,
+               .degree = mass_.degree / mass_.fish,
+               .degree_squared = mass_.degree_squared / mass_.fish};
+  }
+  PlanNextRound(now, outputs);
+}
+
+void Measurement::PlanNextRound(absl::Time now, Outputs& outputs) {
+  if (leaving_) return;
+  change_planned_ = changed_;
+  if (changed_) {
+    WakeAt(std::max(now + options_.change_delay, ended_ + Gap()), now, outputs);
+  } else {
+    // Spread, so that one peer begins and the others only follow.
+    WakeAt(now + options_.idle_interval * (1 + random_.Unit() / 2), now, outputs);
+  }
+}
+
+absl::Duration Measurement::Gap() const {
+  return options_.round_gap * std::clamp(result_.count / kPeersPerGap, 1.0, kGapsMax);
+}
+
+void Measurement::WakeAt(absl::Time when, absl::Time now, Outputs& outputs) {
+  if (running_) change_planned_ = false;
+  ++timer_;
+  absl::Duration delay = std::max(when - now, absl::ZeroDuration());
+  outputs.push_back(ScheduleTimer{delay, {TimerKind::kMeasurePass, timer_}});
+}
+
+void Measurement::Merge(const Mass& mass) {
+  mass_.count += mass.count;
+  mass_.degree += mass.degree;
+  mass_.degree_squared += mass.degree_squared;
+  if (mass.fish <= 0 || mass.fish_id < mass_.fish_id) return;
+  mass_.fish = mass.fish_id == mass_.fish_id ? mass_.fish + mass.fish : mass.fish;
+  mass_.fish_id = mass.fish_id;
+}
+
+void Measurement::TakeResult(const Measure& share) {
+  if (share.last_count < 1) return;
+  result_ = {.count = share.last_count,
+             .degree = share.last_degree,
+             .degree_squared = share.last_degree_squared};
+}
+
+void Measurement::SendNextShare(absl::Time now, Outputs& outputs) {
+  ++shares_sent_;
+  for (size_t tries = 0; tries <= active_.size(); ++tries) {
+    if (order_.empty()) {
+      order_ = active_;
+      random_.Shuffle(order_);
+    }
+    PeerId to = order_.back();
+    order_.pop_back();
+    if (!std::binary_search(active_.begin(), active_.end(), to)) continue;
+    if (neighbors_[to].unacked.size() >= kUnackedMax) continue;
+    SendShare(to, 0.5, outputs);
+    return;
+  }
+}
+
+void Measurement::SendShare(const PeerId& to, double part, Outputs& outputs) {
+  Neighbor& neighbor = neighbors_[to];
+  if (neighbor.unacked.size() >= kUnackedMax) return;
+  Mass sent{mass_.fish_id, mass_.fish * part, mass_.count * part, mass_.degree * part,
+            mass_.degree_squared * part};
+  mass_.fish -= sent.fish;
+  mass_.count -= sent.count;
+  mass_.degree -= sent.degree;
+  mass_.degree_squared -= sent.degree_squared;
+  Measure share{.sequence = neighbor.next_sequence++,
+                .round = round_,
+                .fish_id = sent.fish_id,
+                .fish = sent.fish,
+                .count = sent.count,
+                .degree = sent.degree,
+                .degree_squared = sent.degree_squared,
+                .last_count = result_.count,
+                .last_degree = result_.degree,
+                .last_degree_squared = result_.degree_squared};
+  neighbor.unacked.push_back({share.sequence, sent});
+  outputs.push_back(SendFrame{to, share});
+}
+
+void Measurement::TellResult(const PeerId& to, uint64_t round, Outputs& outputs) {
+  Neighbor& neighbor = neighbors_[to];
+  if (neighbor.unacked.size() >= kUnackedMax) return;
+  Measure share{.sequence = neighbor.next_sequence++,
+                .round = round,
+                .last_count = result_.count,
+                .last_degree = result_.degree,
+                .last_degree_squared = result_.degree_squared};
+  neighbor.unacked.push_back({share.sequence, Mass{}});
+  outputs.push_back(SendFrame{to, share});
+}
+
+double Measurement::Ratio() const { return mass_.fish > 0 ? mass_.count / mass_.fish : 0; }
+
+bool Measurement::IsPlausible(const Measure& share) {
+  constexpr double kDegreeMax = kActiveViewMax;
+  // Halves add up to a little more than one in floating point.
+  constexpr double kFishMax = 1.001;
+  return share.round <= kRoundMax && Within(share.fish, kFishMax) &&
+         Within(share.count, kMeshSizeMax) && Within(share.degree, kMeshSizeMax * kDegreeMax) &&
+         Within(share.degree_squared, kMeshSizeMax * kDegreeMax * kDegreeMax) &&
+         Within(share.last_count, kMeshSizeMax) &&
+         Within(share.last_degree, kMeshSizeMax * kDegreeMax) &&
+         Within(share.last_degree_squared, kMeshSizeMax * kDegreeMax * kDegreeMax);
+}
+
+void Measurement::CheckInvariants() const {
+  PANAL_CHECK(mass_.count >= 0 && mass_.fish >= 0);
+  for (const auto& [peer, neighbor] : neighbors_) {
+    PANAL_CHECK(neighbor.unacked.size() <= kUnackedMax);
+    PANAL_CHECK(std::binary_search(active_.begin(), active_.end(), peer));
+  }
+  PANAL_CHECK(!running_ || round_ > 0);
+  PANAL_CHECK(Estimate().peers >= 1 + static_cast<double>(active_.size()));
+}
+
+}  // namespace panal

@@ -1,0 +1,166 @@
+// Measurement of the mesh: how many peers there are, and the sums of their degrees and squared
+// degrees.
+//
+// Push-sum (Kempe, Dobra, Gehrke, FOCS 2003) with BubbleStorm's "fish" instead of a leader: every
+// peer enters a round with one fish whose lottery number is a hash of its id and the round; the
+// highest number survives, so that in the end the mass of one fish is spread over the mesh and
+// count / fish = n at every peer. Shares that were not acknowledged are taken back when the link is
+// lost. Frames and rules: docs/protocol/overlay.md.
+//
+// Differences from BubbleStorm:
+// - Shares are halves, not weighted by the degrees of both ends: a neighbor's degree is not known.
+// - Rounds do not run all the time. A change of neighbors starts one, and a slow timer. A round
+// runs at
+//   full pace and then falls silent, so that the numbers are there seconds after a join and an idle
+//   mesh sends next to nothing.
+// - A round ends by a relative tolerance, not 64 units in the last place: half the messages.
+// - A peer whose round has ended answers a share that differs from its result with a share of its
+// own,
+//   so that a peer that began late is not left alone.
+//
+// Specification:
+// - E1. Mass is conserved: a share leaves this peer's mass when sent, enters the receiver's when
+// received,
+//   and comes back when its link is lost before the acknowledgement. What belongs to an older round
+//   is acknowledged and dropped. Rationale: 1 % of mass lost early costs 2.6 % of the estimate.
+// - E2. The round only rises. A share of a higher round takes this peer into that round first; a
+// peer
+//   begins a round only after its own one has ended.
+// - E3. A round ends for this peer after degree + 16 receipts in a row that change the estimate by
+// less
+//   than `tolerance`, or after shares_max shares. A later receipt that changes it more resumes the
+//   round.
+// - E4. A peer that has no result takes the one that comes with a share (last_*), and so does one
+// that
+//   was taken into a new round before its own ended.
+// - E5. The estimate is never below 1 + the size of the active view.
+// - E6. A share with a value outside the bounds below is refused. Rationale: a sum is only as
+// honest as
+//   its least honest member; the bounds keep the damage finite, no more. A liar can bias the
+//   result.
+// - E7. At most kUnackedMax shares of a neighbor are unacknowledged; it is passed over until it
+// answers.
+//
+// Sans-IO. Not thread-safe; the node loop owns it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "common/base/random.h"
+#include "common/model/frame.h"
+#include "server/processing/core.h"
+
+namespace panal {
+
+// Shares to one neighbor without an acknowledgement. Guess: two seconds of a mesh of five.
+inline constexpr size_t kUnackedMax = 8;
+// Peers that a share or a result may speak of: a hundred times what Panal is made for.
+inline constexpr double kMeshSizeMax = 1e8;
+// Highest round. At a round a second three million years; bounds what a liar can jump to.
+inline constexpr uint64_t kRoundMax = uint64_t{1} << 47;
+// Receipts in a row without a change that end a round, besides one a neighbor (BubbleStorm).
+inline constexpr int kStableReceipts = 16;
+// Rounds that changes start are round_gap apart for every so many peers, at most this many gaps.
+inline constexpr double kPeersPerGap = 64;
+inline constexpr double kGapsMax = 30;
+
+class Measurement {
+ public:
+  // `random` must outlive this object. REQUIRES: options.Validate().ok().
+  Measurement(PeerId self, const MeasureOptions& options, Random& random);
+
+  void OnStart(absl::Time now, Outputs& outputs);
+  // The active view after it changed, ascending; it is the degree from the next round on.
+  void OnNeighborUp(const std::vector<PeerId>& active, absl::Time now, Outputs& outputs);
+  void OnNeighborDown(const PeerId& peer, const std::vector<PeerId>& active, absl::Time now,
+                      Outputs& outputs);
+  void OnMeasure(const PeerId& from, const Measure& share, absl::Time now, Outputs& outputs);
+  void OnMeasureAck(const PeerId& from, const MeasureAck& ack);
+  // kMeasurePass.
+  void OnTimer(const Timer& timer, absl::Time now, Outputs& outputs);
+  // Gives the whole mass to one neighbor; no share is sent afterwards. Before the goodbyes are
+  // sent.
+  void OnLeave(absl::Time now, Outputs& outputs);
+
+  MeshEstimate Estimate() const;
+
+  uint64_t round() const { return round_; }
+
+  // Whether a round is under way at this peer.
+  bool running() const { return running_; }
+
+  void CheckInvariants() const;
+
+ private:
+  struct Mass {
+    uint64_t fish_id = 0;
+    double fish = 0;
+    double count = 0;
+    double degree = 0;
+    double degree_squared = 0;
+  };
+
+  struct Result {
+    double count = 0;  // 0: none yet.
+    double degree = 0;
+    double degree_squared = 0;
+  };
+
+  struct Unacked {
+    uint64_t sequence = 0;
+    Mass mass;
+  };
+
+  struct Neighbor {
+    uint64_t next_sequence = 1;
+    std::deque<Unacked> unacked;
+  };
+
+  void EnterRound(uint64_t round, absl::Time now, Outputs& outputs);
+  void EndRound(absl::Time now, Outputs& outputs);
+  void NoteChange(const std::vector<PeerId>& active, absl::Time now, Outputs& outputs);
+  void PlanNextRound(absl::Time now, Outputs& outputs);
+  void WakeAt(absl::Time when, absl::Time now, Outputs& outputs);
+  void Merge(const Mass& mass);
+  void TakeResult(const Measure& share);
+  void OnShareOfRound(const PeerId& from, const Measure& share, absl::Time now, Outputs& outputs);
+  // Parts with `part` of the mass, from 0 to 1.
+  void SendShare(const PeerId& to, double part, Outputs& outputs);
+  // Tells a neighbor of an older round what is known, without any mass.
+  void TellResult(const PeerId& to, uint64_t round, Outputs& outputs);
+  void SendNextShare(absl::Time now, Outputs& outputs);
+  // Count per fish; 0 while this peer has no fish to speak of.
+  double Ratio() const;
+  absl::Duration Gap() const;
+  static bool IsPlausible(const Measure& share);
+
+  const PeerId id_;
+  const MeasureOptions options_;
+  Random& random_;
+  bool started_ = false;
+  bool leaving_ = false;
+
+  uint64_t round_ = 0;
+  bool running_ = false;
+  bool changed_ = false;  // Neighbors changed since this peer entered the round.
+  Mass mass_;
+  Result result_;
+  int stable_receipts_ = 0;
+  int shares_sent_ = 0;
+  absl::Time ended_ = absl::InfinitePast();
+
+  std::vector<PeerId> active_;
+  std::vector<PeerId> order_;  // Neighbors that have their share of this pass before them.
+  absl::btree_map<PeerId, Neighbor> neighbors_;
+
+  // The only timer that counts; earlier ones are out of date.
+  uint64_t timer_ = 0;
+  bool change_planned_ = false;  // It starts a round because of a change.
+};
+
+}  // namespace panal
