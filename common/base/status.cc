@@ -15,14 +15,14 @@ constexpr char kRetryAfterUrl[] = "panal/retry_after_ms";
 constexpr char kMetadataUrlPrefix[] = "panal/meta/";
 
 struct ReasonRow {
-  ErrorReason reason;
   absl::string_view name;
+  ErrorReason reason;
   absl::StatusCode code;
 };
 
 constexpr ReasonRow kReasons[] = {
-    {ErrorReason::kUnspecified, "UNSPECIFIED", absl::StatusCode::kUnknown},
-#define PANAL_REASON(name, wire, code, text) {ErrorReason::k##name, #wire, absl::StatusCode::code},
+    {"UNSPECIFIED", ErrorReason::kUnspecified, absl::StatusCode::kUnknown},
+#define PANAL_REASON(name, wire, code, text) {#wire, ErrorReason::k##name, absl::StatusCode::code},
 #include "common/base/error_reasons.inc"
 #undef PANAL_REASON
 };
@@ -41,7 +41,7 @@ std::optional<std::string> PayloadOf(const absl::Status& status, absl::string_vi
 
 }  // namespace
 
-absl::Status Error(ErrorReason reason, absl::string_view message, ErrorMetadata metadata) {
+absl::Status Error(ErrorReason reason, absl::string_view message, const ErrorMetadata& metadata) {
   const ReasonRow& row = RowOf(reason);
   absl::Status status(row.code, message);
   if (row.reason != ErrorReason::kUnspecified) status.SetPayload(kReasonUrl, absl::Cord(row.name));

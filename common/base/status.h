@@ -27,7 +27,8 @@ enum class ErrorReason {
 using ErrorMetadata = std::map<std::string, std::string>;
 
 // A status with the code that belongs to `reason`.
-absl::Status Error(ErrorReason reason, absl::string_view message, ErrorMetadata metadata = {});
+absl::Status Error(ErrorReason reason, absl::string_view message,
+                   const ErrorMetadata& metadata = {});
 
 // OVERLOADED with the time after which a retry makes sense.
 absl::Status OverloadedError(absl::string_view message, absl::Duration retry_after);
@@ -59,10 +60,12 @@ absl::Status Annotate(const absl::Status& status, absl::string_view context);
 
 #define PANAL_CONCAT_INNER_(a, b) a##b
 #define PANAL_CONCAT_(a, b) PANAL_CONCAT_INNER_(a, b)
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 #define PANAL_ASSIGN_OR_RETURN_IMPL_(tmp, lhs, expr) \
   auto tmp = (expr);                                 \
   if (!tmp.ok()) return std::move(tmp).status();     \
   lhs = std::move(tmp).value()
+// NOLINTEND(bugprone-macro-parentheses)
 // Assigns the value of a StatusOr, or returns its status.
 #define PANAL_ASSIGN_OR_RETURN(lhs, expr) \
   PANAL_ASSIGN_OR_RETURN_IMPL_(PANAL_CONCAT_(_status_or_, __LINE__), lhs, expr)

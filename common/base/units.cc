@@ -68,7 +68,7 @@ std::optional<Billionths> TakeNumber(absl::string_view& text) {
   if (!absl::ConsumePrefix(&text, ".")) return number;
   size_t decimals = CountDigits(text);
   if (decimals == 0 || decimals > kFractionDigits) return std::nullopt;
-  int64_t place = kOne;
+  Billionths place = kOne;
   for (char c : text.substr(0, decimals)) number += (place /= 10) * (c - '0');
   text.remove_prefix(decimals);
   return number;
@@ -118,7 +118,7 @@ std::string FormatSize(int64_t bytes) {
   size_t index = 0;
   Billionths unit = kKi;
   auto tenths = [&] { return (Billionths{bytes} * 10 + unit / 2) / unit; };
-  while (tenths() >= kKi * 10) {
+  while (tenths() / 10 >= kKi) {
     unit *= kKi;
     ++index;
   }
@@ -129,7 +129,7 @@ std::string FormatSize(int64_t bytes) {
 absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text) {
   absl::string_view rest = absl::StripAsciiWhitespace(text);
   if (rest == "0") return absl::ZeroDuration();
-  Billionths nanoseconds = 0;
+  absl::Duration duration;
   const Unit* next = std::begin(kDurationUnits);
   do {
     std::optional<Billionths> number = TakeNumber(rest);
@@ -144,14 +144,14 @@ absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text) {
     if (*number / kOne > absl::ToInt64Nanoseconds(kDurationMax) / next->factor) {
       return Invalid("duration", text, "is above the limit of 36500d");
     }
-    nanoseconds += *number * next->factor / kOne;
+    duration += absl::Nanoseconds(static_cast<int64_t>(*number * next->factor / kOne));
     ++next;
     rest = absl::StripLeadingAsciiWhitespace(rest);
   } while (!rest.empty());
-  if (nanoseconds > absl::ToInt64Nanoseconds(kDurationMax)) {
+  if (duration > kDurationMax) {
     return Invalid("duration", text, "is above the limit of 36500d");
   }
-  return absl::Nanoseconds(static_cast<int64_t>(nanoseconds));
+  return duration;
 }
 
 std::string FormatClock(absl::Duration duration) {

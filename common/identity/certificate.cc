@@ -10,7 +10,7 @@
 namespace panal {
 namespace {
 
-constexpr long kBackdateSeconds = 24 * 60 * 60;
+constexpr long kBackdateSeconds = 24L * 60 * 60;
 constexpr int kValidDays = 36500;
 // Longest PEM that is looked at; ours have some 800 bytes.
 constexpr size_t kCertificateSizeMax = 16 * 1024;
