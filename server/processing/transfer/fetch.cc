@@ -12,6 +12,9 @@
 namespace panal {
 namespace {
 
+// Blocks passed over in one step because all their holders are busy. Bounds the work of a step.
+constexpr size_t kPassedOverMax = 1024;
+
 // A want that was sent and not answered yet.
 struct Want {
   absl::Time sent;
@@ -47,6 +50,7 @@ class FetchImpl final : public Fetch {
     }
     OpenSpares(outputs);
     AskBlocks(now, outputs);
+    ReplaceUseless(outputs);
     ReportExhaustion(outputs);
   }
 
@@ -92,6 +96,7 @@ class FetchImpl final : public Fetch {
     }
     it->second.state = Source::State::kReady;
     it->second.held = event.held;
+    order_.clear();  // What is rare has changed.
   }
 
   void On(const SourceFailed& event, absl::Time, std::vector<FetchOutput>&) {
@@ -202,6 +207,18 @@ class FetchImpl final : public Fetch {
     }
   }
 
+  // Gives the place of sources that hold nothing that is missing to spares that may.
+  void ReplaceUseless(std::vector<FetchOutput>& outputs) {
+    if (sources_open() == static_cast<int>(sources_.size())) return;  // No spare waits.
+    for (auto it = sources_.begin(); it != sources_.end();) {
+      auto current = it++;
+      const Source& source = current->second;
+      if (source.state != Source::State::kReady || !source.wants.empty()) continue;
+      if (!HoldsAnyMissing(source)) Drop(current, "it has nothing that is missing", outputs);
+    }
+    OpenSpares(outputs);
+  }
+
   // Wants of all sources, the sum of asked_.
   int WantsUnderWay() const {
     int wants = 0;
@@ -261,7 +278,7 @@ class FetchImpl final : public Fetch {
     int under_way = WantsUnderWay();
     std::vector<uint32_t> kept;  // Blocks whose holders are full just now.
     bool refilled = false;
-    while (under_way < options_.wants_max && AnyRoom()) {
+    while (under_way < options_.wants_max && kept.size() < kPassedOverMax && AnyRoom()) {
       if (order_.empty()) {
         if (refilled) break;
         refilled = true;
