@@ -1,11 +1,12 @@
 // Search and publishing of one peer: bubbles in, bubbles out. Rules: docs/protocol/bubbles.md.
 //
-// One engine (bubble.h) carries query bubbles and page bubbles; the searcher and the publisher start
-// them. Everything is driven by the calls below; nothing here has a clock, a thread or a socket.
+// One engine (bubble.h) carries query bubbles and page bubbles; the searcher and the publisher
+// start them. Everything is driven by the calls below; nothing here has a clock, a thread or a
+// socket.
 //
 // Differences from BubbleStorm (sections 1.3, 1.4 of its description): parts are split over four
-// neighbors instead of two, a parent answers for a range until it is *answered* and sends it elsewhere
-// when it is not, answers travel back along the tree, and small meshes are asked whole.
+// neighbors instead of two, a parent answers for a range until it is *answered* and sends it
+// elsewhere when it is not, answers travel back along the tree, and small meshes are asked whole.
 //
 // Not thread-safe.
 #pragma once
@@ -30,8 +31,8 @@ class SearchCore {
   static std::unique_ptr<SearchCore> Create(PeerId self, const SearchOptions& options,
                                             Random& random);
 
-  // `neighbors`: the links that are up now (the active view), ascending. Called before every other call
-  // when it changed.
+  // `neighbors`: the links that are up now (the active view), ascending. Called before every other
+  // call when it changed.
   virtual void SetNeighbors(const std::vector<PeerId>& neighbors) = 0;
   virtual void SetEstimate(const MeshEstimate& estimate) = 0;
   virtual void SetSelf(const PeerContact& self) = 0;

@@ -1,0 +1,625 @@
+#include "server/processing/search/bubble.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/base/check.h"
+
+namespace panal {
+namespace {
+
+// Bubbles looked at, oldest first, when one must go to make room.
+constexpr int kEvictionLooksMax = 8;
+
+uint32_t LimitOf(const CastPayload& payload) {
+  const auto* query = std::get_if<QueryPayload>(&payload);
+  return query == nullptr ? 0 : query->limit;
+}
+
+// Rank of a neighbor in the permutation of (seed, begin). A hash per neighbor and not a shuffle, so
+// that a refresh with the same seed finds the same peers although some neighbor has changed.
+uint64_t RankOf(uint64_t seed, uint32_t begin, const PeerId& neighbor) {
+  uint64_t rank = Mix64(seed ^ begin);
+  for (size_t i = 0; i < PeerId::kSize; i += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    for (size_t byte = 0; byte < sizeof(uint64_t); ++byte) {
+      word = word << 8 | neighbor.bytes[i + byte];
+    }
+    rank = Mix64(rank ^ word);
+  }
+  return rank;
+}
+
+uint32_t CappedSum(uint32_t a, uint32_t b) {
+  return static_cast<uint32_t>(std::min<uint64_t>(uint64_t{a} + b, kBubbleSizeMax));
+}
+
+bool Contains(const std::vector<PeerId>& peers, const PeerId& peer) {
+  return std::find(peers.begin(), peers.end(), peer) != peers.end();
+}
+
+}  // namespace
+
+void Tally::Add(Tally other) {
+  visited = CappedSum(visited, other.visited);
+  kept = CappedSum(kept, other.kept);
+  full = CappedSum(full, other.full);
+  truncated = truncated || other.truncated;
+  for (Hit& hit : other.hits) hits.push_back(std::move(hit));
+}
+
+BubbleEngine::BubbleEngine(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
+                           Random& random)
+    : self_(self), options_(options), neighbors_(neighbors), random_(random) {}
+
+// --- Origin
+// ---------------------------------------------------------------------------------------
+
+BubbleId BubbleEngine::Begin(uint64_t owner, CastPayload payload, const CastRange& range,
+                             bool visit_self, absl::Time deadline, absl::Time now,
+                             Outputs& outputs) {
+  PANAL_CHECK(range.begin == 0 && range.end > 0);
+  ForgetOld(now);
+  BubbleId id;
+  const std::string bytes = random_.Bytes(id.bytes.size());
+  std::memcpy(id.bytes.data(), bytes.data(), id.bytes.size());
+  Bubble& bubble = bubbles_[id];
+  bubble.owned = true;
+  bubble.owner = owner;
+  bubble.visited = true;
+  ++owned_bubbles_;
+  Task& task = AddTask(id, bubble, std::move(payload), range, deadline);
+  task.root = true;
+  task.origin = self_;
+  if (visit_self) {
+    task.visiting = true;
+    bubble.visit_task = task.sequence;
+    visits_.push_back({id, self_, task.payload, deadline});
+  }
+  Forward(task, now, outputs);
+  FinishIfDone(task, now, outputs);
+  return id;
+}
+
+void BubbleEngine::Extend(const BubbleId& id, CastPayload payload, const CastRange& range,
+                          absl::Time deadline, absl::Time now, Outputs& outputs) {
+  Bubble* bubble = FindBubble(id);
+  PANAL_CHECK(bubble != nullptr && bubble->owned);
+  Task& task = AddTask(id, *bubble, std::move(payload), range, deadline);
+  task.root = true;
+  task.origin = self_;
+  Forward(task, now, outputs);
+  FinishIfDone(task, now, outputs);
+}
+
+void BubbleEngine::LetGo(const BubbleId& id) {
+  Bubble* bubble = FindBubble(id);
+  if (bubble == nullptr || !bubble->owned) return;
+  bubble->owned = false;
+  --owned_bubbles_;
+  for (const std::unique_ptr<Task>& task : bubble->tasks) {
+    if (!task->root || task->finished) continue;
+    task->finished = true;
+    task->payload = nullptr;
+    active_.erase(task->sequence);
+    --bubble->active;
+  }
+  if (Remembered() > static_cast<size_t>(options_.bubbles_max)) Erase(id);
+}
+
+// --- Table of bubbles
+// -----------------------------------------------------------------------------
+
+BubbleEngine::Bubble* BubbleEngine::FindBubble(const BubbleId& id) {
+  auto it = bubbles_.find(id);
+  return it == bubbles_.end() ? nullptr : &it->second;
+}
+
+void BubbleEngine::Erase(const BubbleId& id) {
+  auto it = bubbles_.find(id);
+  PANAL_CHECK(it != bubbles_.end() && !it->second.owned);
+  for (const std::unique_ptr<Task>& task : it->second.tasks) active_.erase(task->sequence);
+  by_forget_time_.erase({it->second.forget_at, id});
+  bubbles_.erase(it);
+}
+
+void BubbleEngine::ForgetOld(absl::Time now) {
+  while (!by_forget_time_.empty() && by_forget_time_.begin()->first < now) {
+    const BubbleId id = by_forget_time_.begin()->second;
+    Bubble& bubble = bubbles_.find(id)->second;
+    if (bubble.owned || bubble.active > 0) {
+      KeepUntil(id, bubble, now);
+    } else {
+      Erase(id);
+    }
+  }
+}
+
+bool BubbleEngine::MakeRoom(absl::Time now) {
+  ForgetOld(now);
+  if (Remembered() < static_cast<size_t>(options_.bubbles_max)) return true;
+  // Never one whose budget runs: it would be visited, and counted, again.
+  int looks = 0;
+  for (const auto& [forget_at, id] : by_forget_time_) {
+    if (++looks > kEvictionLooksMax) break;
+    const Bubble& bubble = bubbles_.find(id)->second;
+    if (bubble.owned || bubble.active > 0 || bubble.deadline > now) continue;
+    Erase(BubbleId(id));
+    return true;
+  }
+  return false;
+}
+
+void BubbleEngine::KeepUntil(const BubbleId& id, Bubble& bubble, absl::Time deadline) {
+  by_forget_time_.erase({bubble.forget_at, id});
+  bubble.deadline = std::max(bubble.deadline, deadline);
+  bubble.forget_at = bubble.deadline + options_.bubble_memory;
+  by_forget_time_.insert({bubble.forget_at, id});
+}
+
+BubbleEngine::Task& BubbleEngine::AddTask(const BubbleId& id, Bubble& bubble, CastPayload payload,
+                                          const CastRange& range, absl::Time deadline) {
+  KeepUntil(id, bubble, deadline);
+  bubble.tasks.push_back(std::make_unique<Task>(next_sequence_++, id, LimitOf(payload)));
+  Task& task = *bubble.tasks.back();
+  task.payload = std::make_shared<const CastPayload>(std::move(payload));
+  task.range = range;
+  task.deadline = deadline;
+  active_[task.sequence] = &task;
+  ++bubble.active;
+  return task;
+}
+
+// --- Casts
+// ----------------------------------------------------------------------------------------
+
+void BubbleEngine::Refuse(const PeerId& from, const Cast& cast, Outputs& outputs) {
+  Answer answer{.bubble = cast.bubble, .begin = cast.begin, .final = true};
+  answer.unanswered = cast.everyone ? 1 : cast.end - cast.begin;
+  outputs.push_back(SendFrame{from, std::move(answer)});
+}
+
+void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, Outputs& outputs) {
+  Bubble* bubble = FindBubble(cast.bubble);
+  if (bubble == nullptr) {
+    if (cast.origin == self_) {
+      // A search of ours that is over: nobody waits for the rest of the range.
+      Answer answer{.bubble = cast.bubble, .begin = cast.begin, .final = true};
+      outputs.push_back(SendFrame{from, std::move(answer)});
+      return;
+    }
+    if (!MakeRoom(now)) return Refuse(from, cast, outputs);
+    bubble = &bubbles_[cast.bubble];
+  }
+  const CastRange range{cast.seed, cast.begin, cast.end, cast.everyone};
+  for (const std::unique_ptr<Task>& task : bubble->tasks) {
+    const bool same = range.everyone ? task->range.everyone && task->range.seed == range.seed
+                                     : task->range == range;
+    if (same) return Rejoin(*bubble, *task, from, now, outputs);
+  }
+  if (bubble->tasks.size() >= kRangesPerBubbleMax) return Refuse(from, cast, outputs);
+
+  Task& task =
+      AddTask(cast.bubble, *bubble, cast.payload, range, now + absl::Milliseconds(cast.budget_ms));
+  task.origin = cast.origin;
+  task.parent = from;
+  task.hops = cast.hops;
+  task.flush_at = now + options_.flush_share * (task.deadline - now);
+  if (!bubble->visited) {
+    bubble->visited = true;
+    bubble->visit_task = task.sequence;
+    task.visiting = true;
+    visits_.push_back({cast.bubble, from, task.payload, task.deadline});
+  }
+  if (!bubble->orphans.Empty()) {
+    AddTally(*bubble, task, std::exchange(bubble->orphans, Tally{}), now, outputs);
+  }
+  Forward(task, now, outputs);
+  FinishIfDone(task, now, outputs);
+}
+
+void BubbleEngine::Rejoin(Bubble& bubble, Task& task, const PeerId& from, absl::Time now,
+                          Outputs& outputs) {
+  const bool has_parent = task.root || neighbors_.Has(task.parent);
+  if (!task.finished && !has_parent) {
+    task.parent = from;
+    return;
+  }
+  if (!task.finished && !task.range.everyone) {
+    if (task.parent == from || Contains(task.further_parents, from)) return;
+    if (!task.root && task.further_parents.size() < kFurtherParentsMax) {
+      task.further_parents.push_back(from);
+      return;
+    }
+  }
+  // The range is done, or being done for somebody else: what is left to say is what nobody heard
+  // yet.
+  const bool done = task.finished && !task.range.everyone;
+  SendAnswer(from, task, std::exchange(bubble.orphans, Tally{}), true, done ? task.unanswered : 0,
+             outputs);
+}
+
+void BubbleEngine::Forward(Task& task, absl::Time now, Outputs& outputs) {
+  const bool extended = task.root && task.range.begin > 0;
+  const uint32_t begin = extended ? task.range.begin : task.range.begin + 1;
+  const bool may = task.hops < kCastHopsMax && kHopShare * (task.deadline - now) >= kPartTimeMin;
+  if (task.range.everyone) {
+    if (may) {
+      ForwardToEveryone(task, now, outputs);
+    } else {
+      task.unanswered = 1;
+    }
+  } else if (begin < task.range.end) {
+    if (may && !neighbors_.ids().empty()) {
+      ForwardRange(task, begin, now, outputs);
+    } else {
+      task.unanswered = task.range.end - begin;
+    }
+  }
+  if (!task.finished) Arm(task, now, outputs);
+}
+
+void BubbleEngine::ForwardToEveryone(Task& task, absl::Time now, Outputs& outputs) {
+  // All parts first: SendPart takes a reference into the vector.
+  for (const PeerId& neighbor : neighbors_.ids()) {
+    if (task.root || neighbor != task.parent) {
+      task.parts.push_back({.begin = 0, .end = 1, .tried = {neighbor}});
+    }
+  }
+  for (Part& part : task.parts) {
+    const PeerId to = part.tried.back();
+    part.tried.clear();
+    SendPart(task, part, to, now, outputs);
+  }
+}
+
+void BubbleEngine::ForwardRange(Task& task, uint32_t begin, absl::Time now, Outputs& outputs) {
+  size_t preferred = 0;
+  const std::vector<PeerId> candidates = Candidates(task, &preferred);
+  const uint32_t length = task.range.end - begin;
+  const uint32_t count = std::min({static_cast<uint32_t>(options_.split), length,
+                                   static_cast<uint32_t>(std::max<size_t>(preferred, 1))});
+  uint32_t from = begin;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t size = length / count + (i < length % count ? 1 : 0);
+    task.parts.push_back({.begin = from, .end = from + size});
+    from += size;
+  }
+  for (uint32_t i = 0; i < count; ++i) SendPart(task, task.parts[i], candidates[i], now, outputs);
+}
+
+std::vector<PeerId> BubbleEngine::Candidates(const Task& task, size_t* preferred) const {
+  std::vector<std::pair<std::pair<int, uint64_t>, PeerId>> ranked;
+  ranked.reserve(neighbors_.ids().size());
+  *preferred = 0;
+  for (const PeerId& neighbor : neighbors_.ids()) {
+    // The sender and the origin have been visited: only where there is nobody else.
+    int resort = 0;
+    if (neighbor == task.origin) resort = 1;
+    if (!task.root && neighbor == task.parent) resort = 2;
+    if (resort == 0) ++*preferred;
+    ranked.push_back({{resort, RankOf(task.range.seed, task.range.begin, neighbor)}, neighbor});
+  }
+  std::sort(ranked.begin(), ranked.end());
+  std::vector<PeerId> candidates;
+  candidates.reserve(ranked.size());
+  for (const auto& entry : ranked) candidates.push_back(entry.second);
+  return candidates;
+}
+
+void BubbleEngine::SendPart(Task& task, Part& part, const PeerId& to, absl::Time now,
+                            Outputs& outputs) {
+  const absl::Duration remaining = task.deadline - now;
+  part.tried.push_back(to);
+  part.silent_at = task.range.everyone ? absl::InfiniteFuture() : now + SilenceAfter(remaining);
+  Cast cast;
+  cast.bubble = task.bubble;
+  cast.origin = task.origin;
+  cast.seed = task.range.seed;
+  cast.begin = part.begin;
+  cast.end = part.end;
+  cast.everyone = task.range.everyone;
+  cast.hops = task.hops + 1;
+  const int64_t budget = absl::ToInt64Milliseconds(kHopShare * remaining);
+  cast.budget_ms = static_cast<uint32_t>(std::clamp<int64_t>(budget, 1, kBudgetMsMax));
+  cast.payload = *task.payload;
+  outputs.push_back(SendFrame{to, std::move(cast)});
+}
+
+void BubbleEngine::Retry(Task& task, Part& part, absl::Time now, Outputs& outputs) {
+  const bool may = part.tried.size() < static_cast<size_t>(options_.range_tries_max) &&
+                   !task.range.everyone && kHopShare * (task.deadline - now) >= kPartTimeMin;
+  if (!may) return GiveUp(task, part);
+  size_t preferred = 0;
+  const PeerId* next = nullptr;
+  const std::vector<PeerId> candidates = Candidates(task, &preferred);
+  for (const PeerId& candidate : candidates) {
+    if (Contains(part.tried, candidate)) continue;
+    const bool busy = std::any_of(task.parts.begin(), task.parts.end(), [&](const Part& other) {
+      return !other.resolved && !other.tried.empty() && other.tried.back() == candidate;
+    });
+    // The first that holds no other part, or else the first at all.
+    if (next == nullptr) next = &candidate;
+    if (!busy) {
+      next = &candidate;
+      break;
+    }
+  }
+  if (next == nullptr) return GiveUp(task, part);
+  SendPart(task, part, *next, now, outputs);
+}
+
+void BubbleEngine::GiveUp(Task& task, Part& part) {
+  part.resolved = true;
+  const uint32_t missing = part.size() - std::min(part.size(), part.visited);
+  task.unanswered = CappedSum(task.unanswered, task.range.everyone ? 1 : missing);
+}
+
+// --- Answers
+// --------------------------------------------------------------------------------------
+
+BubbleEngine::Part* BubbleEngine::FindPart(Bubble& bubble, const PeerId& from, uint32_t begin,
+                                           Task** task) {
+  Part* late = nullptr;
+  for (const std::unique_ptr<Task>& candidate : bubble.tasks) {
+    for (Part& part : candidate->parts) {
+      if (part.begin != begin || !Contains(part.tried, from)) continue;
+      if (!part.resolved && part.tried.back() == from) {
+        *task = candidate.get();
+        return &part;
+      }
+      if (late == nullptr || !part.resolved) {
+        late = &part;
+        *task = candidate.get();
+      }
+    }
+  }
+  return late;
+}
+
+void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time now,
+                            Outputs& outputs) {
+  Bubble* bubble = FindBubble(answer.bubble);
+  if (bubble == nullptr) return;
+  Task* task = nullptr;
+  Part* part = FindPart(*bubble, from, answer.begin, &task);
+  if (part == nullptr) return;  // Never asked: not counted.
+
+  // A range of so many positions cannot have visited more peers.
+  const uint32_t most = task->range.everyone ? kBubbleSizeMax : part->size();
+  Tally tally;
+  tally.visited = std::min(answer.visited, most - std::min(most, part->visited));
+  tally.kept = std::min(answer.kept, most - std::min(most, part->kept));
+  tally.full = std::min(answer.full, most - std::min(most, part->full));
+  tally.truncated = answer.truncated;
+  tally.hits = answer.hits;
+  part->visited = CappedSum(part->visited, tally.visited);
+  part->kept = CappedSum(part->kept, tally.kept);
+  part->full = CappedSum(part->full, tally.full);
+  if (!tally.Empty()) AddTally(*bubble, *task, std::move(tally), now, outputs);
+
+  if (part->resolved || task->finished) return;
+  const bool holder = part->tried.back() == from;
+  if (holder) part->silent_at = now + SilenceAfter(task->deadline - now);
+  if (!answer.final) return;
+  if (task->range.everyone) {
+    part->resolved = true;
+    task->unanswered = CappedSum(task->unanswered, answer.unanswered);
+  } else if (holder && answer.unanswered >= part->size()) {
+    // Nothing of it was done: the neighbor has no room, or no time.
+    Retry(*task, *part, now, outputs);
+  } else if (holder || answer.unanswered == 0) {
+    part->resolved = true;
+    task->unanswered = CappedSum(task->unanswered, std::min(answer.unanswered, part->size()));
+  }
+  FinishIfDone(*task, now, outputs);
+  if (!task->finished) Arm(*task, now, outputs);
+}
+
+void BubbleEngine::OnVisited(const BubbleId& id, Tally tally, absl::Time now, Outputs& outputs) {
+  Bubble* bubble = FindBubble(id);
+  if (bubble == nullptr) return;
+  for (const std::unique_ptr<Task>& owned : bubble->tasks) {
+    Task& task = *owned;
+    if (task.sequence != bubble->visit_task) continue;
+    AddTally(*bubble, task, std::move(tally), now, outputs);
+    task.visiting = false;
+    FinishIfDone(task, now, outputs);
+    return;
+  }
+}
+
+void BubbleEngine::AddTally(Bubble& bubble, Task& task, Tally tally, absl::Time now,
+                            Outputs& outputs) {
+  if (task.root) {
+    if (bubble.owned) reports_.push_back({bubble.owner, std::move(tally)});
+    return;
+  }
+  if (!task.finished) {
+    task.merger.Add(std::exchange(tally.hits, {}));
+    task.pending.Add(std::move(tally));
+    if (task.merger.HasFresh()) {
+      task.flush_at = std::min(task.flush_at, now + kHitDelay);
+      Arm(task, now, outputs);
+    }
+    return;
+  }
+  // Too late for the final answer, but the parent, or an ancestor, may still wait.
+  if (neighbors_.Has(task.parent)) {
+    SendAnswer(task.parent, task, std::move(tally), false, 0, outputs);
+  } else {
+    KeepOrphans(bubble, std::move(tally), now, outputs);
+  }
+}
+
+void BubbleEngine::KeepOrphans(Bubble& bubble, Tally tally, absl::Time now, Outputs& outputs) {
+  if (bubble.owned) {
+    reports_.push_back({bubble.owner, std::move(tally)});
+    return;
+  }
+  for (const std::unique_ptr<Task>& task : bubble.tasks) {
+    if (task->finished || !neighbors_.Has(task->parent)) continue;
+    AddTally(bubble, *task, std::move(tally), now, outputs);
+    return;
+  }
+  bubble.orphans.Add(std::move(tally));
+  if (bubble.orphans.hits.size() > kOrphanHitsMax) {
+    bubble.orphans.hits.resize(kOrphanHitsMax);
+    bubble.orphans.truncated = true;
+  }
+}
+
+Tally BubbleEngine::TakePending(Task& task) {
+  Tally tally = std::exchange(task.pending, Tally{});
+  tally.hits = task.merger.Take();
+  tally.truncated = tally.truncated || task.merger.truncated();
+  return tally;
+}
+
+void BubbleEngine::SendAnswer(const PeerId& to, const Task& task, Tally tally, bool final,
+                              uint32_t unanswered, Outputs& outputs) {
+  std::vector<std::vector<Hit>> parts = SplitIntoAnswers(std::move(tally.hits));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Answer answer{.bubble = task.bubble, .begin = task.range.everyone ? 0 : task.range.begin};
+    answer.hits = std::move(parts[i]);
+    if (i + 1 == parts.size()) {
+      answer.final = final;
+      answer.visited = tally.visited;
+      answer.kept = tally.kept;
+      answer.full = tally.full;
+      answer.truncated = tally.truncated;
+      answer.unanswered = unanswered;
+    }
+    outputs.push_back(SendFrame{to, std::move(answer)});
+  }
+}
+
+// --- Time and loss
+// --------------------------------------------------------------------------------
+
+void BubbleEngine::OnTimer(uint64_t token, absl::Time now, Outputs& outputs) {
+  auto it = active_.find(token);
+  if (it == active_.end()) return;
+  Task& task = *it->second;
+  if (now < task.armed_at) return;  // A later timer was replaced by an earlier one, or the reverse.
+  task.armed_at = absl::InfiniteFuture();
+  Process(task, now, outputs);
+}
+
+void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
+  if (now >= task.deadline) {
+    for (Part& part : task.parts) {
+      if (!part.resolved) GiveUp(task, part);
+    }
+    if (task.visiting) task.unanswered = CappedSum(task.unanswered, 1);
+    return Finish(bubbles_.find(task.bubble)->second, task, now, outputs);
+  }
+  for (Part& part : task.parts) {
+    if (!part.resolved && now >= part.silent_at) Retry(task, part, now, outputs);
+  }
+  FinishIfDone(task, now, outputs);
+  if (task.finished) return;
+  if (now >= task.flush_at) {
+    if (!task.root && neighbors_.Has(task.parent)) {
+      SendAnswer(task.parent, task, TakePending(task), false, 0, outputs);
+    }
+    const absl::Duration remaining = task.deadline - now;
+    task.flush_at =
+        remaining < kFlushTimeMin ? absl::InfiniteFuture() : now + options_.flush_share * remaining;
+  }
+  Arm(task, now, outputs);
+}
+
+void BubbleEngine::OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) {
+  std::vector<uint64_t> sequences;
+  for (const auto& [sequence, task] : active_) sequences.push_back(sequence);
+  for (uint64_t sequence : sequences) {
+    auto it = active_.find(sequence);
+    if (it == active_.end()) continue;
+    Task& task = *it->second;
+    if (!task.root && task.parent == peer && !task.further_parents.empty()) {
+      task.parent = task.further_parents.front();
+      task.further_parents.erase(task.further_parents.begin());
+    }
+    for (Part& part : task.parts) {
+      if (!part.resolved && part.tried.back() == peer) Retry(task, part, now, outputs);
+    }
+    FinishIfDone(task, now, outputs);
+    if (!task.finished) Arm(task, now, outputs);
+  }
+}
+
+bool BubbleEngine::HasUnresolved(const Task& task) {
+  return std::any_of(task.parts.begin(), task.parts.end(),
+                     [](const Part& part) { return !part.resolved; });
+}
+
+void BubbleEngine::FinishIfDone(Task& task, absl::Time now, Outputs& outputs) {
+  if (task.finished || task.visiting || HasUnresolved(task)) return;
+  Finish(bubbles_.find(task.bubble)->second, task, now, outputs);
+}
+
+void BubbleEngine::Finish(Bubble& bubble, Task& task, absl::Time now, Outputs& outputs) {
+  PANAL_CHECK(!task.finished);
+  task.finished = true;
+  task.payload = nullptr;
+  active_.erase(task.sequence);
+  --bubble.active;
+  if (task.root) {
+    if (bubble.owned) {
+      reports_.push_back(
+          {.owner = bubble.owner, .round_finished = true, .unanswered = task.unanswered});
+    }
+    return;
+  }
+  Tally tally = TakePending(task);
+  task.merger = HitMerger(0);
+  if (neighbors_.Has(task.parent)) {
+    SendAnswer(task.parent, task, std::move(tally), true, task.unanswered, outputs);
+  } else if (!tally.Empty()) {
+    KeepOrphans(bubble, std::move(tally), now, outputs);
+  }
+  for (const PeerId& parent : task.further_parents) {
+    if (neighbors_.Has(parent)) SendAnswer(parent, task, Tally{}, true, task.unanswered, outputs);
+  }
+  task.further_parents.clear();
+}
+
+void BubbleEngine::Arm(Task& task, absl::Time now, Outputs& outputs) const {
+  absl::Time next = task.deadline;
+  if (!task.root) next = std::min(next, task.flush_at);
+  for (const Part& part : task.parts) {
+    if (!part.resolved) next = std::min(next, part.silent_at);
+  }
+  if (next >= task.armed_at) return;
+  task.armed_at = next;
+  outputs.push_back(
+      ScheduleTimer{TimerDelay(next - now), Timer{TimerKind::kBubble, task.sequence}});
+}
+
+absl::Duration BubbleEngine::SilenceAfter(absl::Duration remaining) const {
+  return std::max((options_.flush_share + kSilenceSlack) * remaining, absl::Milliseconds(1));
+}
+
+void BubbleEngine::CheckInvariants() const {
+  PANAL_CHECK(Remembered() <= static_cast<size_t>(options_.bubbles_max));
+  PANAL_CHECK(owned_bubbles_ <= static_cast<size_t>(options_.searches_max) +
+                                    static_cast<size_t>(options_.spreads_max));
+  PANAL_CHECK(by_forget_time_.size() == bubbles_.size());
+  size_t active = 0;
+  for (const auto& [id, bubble] : bubbles_) {
+    PANAL_CHECK(bubble.tasks.size() <= kRangesPerBubbleMax + kRootRangesMax);
+    PANAL_CHECK(bubble.orphans.hits.size() <= kOrphanHitsMax);
+    PANAL_CHECK(bubble.forget_at >= bubble.deadline);
+    for (const std::unique_ptr<Task>& task : bubble.tasks) {
+      PANAL_CHECK(task->finished == (active_.find(task->sequence) == active_.end()));
+      PANAL_CHECK(task->finished == (task->payload == nullptr));
+      PANAL_CHECK(task->finished || task->visiting || HasUnresolved(*task));
+      active += task->finished ? 0 : 1;
+    }
+  }
+  PANAL_CHECK(active == active_.size());
+}
+
+}  // namespace panal

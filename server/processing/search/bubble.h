@@ -1,0 +1,241 @@
+// Bubbles: how a query or a page is carried to many peers and the answers back. Rules and a worked
+// example: docs/protocol/bubbles.md.
+//
+// Vocabulary. A *bubble* is named by its id; its *origin* began it. A *range* [begin, end) of
+// positions is cast to a neighbor, which takes position `begin` and splits the rest into *parts*
+// for its own neighbors. A *task* is one range that this peer has accepted: it is held until every
+// part is answered or given up, and then answered to its *parent*. A peer is *visited* (asked to
+// evaluate or keep the payload) once per bubble, however many ranges reach it.
+//
+// The engine knows nothing of catalogs: it hands out visits (TakeVisits) and is told their outcome
+// (OnVisited); what comes back to an origin is handed out as reports (TakeReports).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "common/base/random.h"
+#include "common/model/frame.h"
+#include "server/processing/core.h"
+#include "server/processing/search/hits.h"
+#include "server/processing/search/neighbors.h"
+
+namespace panal {
+
+// Share of the remaining time that a neighbor gets for a part; the rest is for its answer's way
+// back and for trying another neighbor. Guess: at 10 hops a third is left.
+inline constexpr double kHopShare = 0.9;
+// A neighbor is silent when it has said nothing for flush_share and this share of the remaining
+// time: one flush and its way back. Guess.
+inline constexpr double kSilenceSlack = 0.1;
+// No part is cast or cast again with less time than this. Guess: two hops in a data center.
+inline constexpr absl::Duration kPartTimeMin = absl::Milliseconds(2);
+// Partial answers that carry nothing new stop when less time than this remains.
+inline constexpr absl::Duration kFlushTimeMin = absl::Milliseconds(50);
+// Hits wait this long for others before they go to the parent while parts are outstanding. Guess:
+// below what people notice, and one message a level instead of one a peer.
+inline constexpr absl::Duration kHitDelay = absl::Milliseconds(100);
+// Ranges of one bubble that one peer accepts. Guess: a peer meets a bubble of n positions a few
+// times.
+inline constexpr size_t kRangesPerBubbleMax = 64;
+// Ranges of one bubble that its origin casts: more than the rounds of a search or a spread.
+inline constexpr size_t kRootRangesMax = 16;
+// Parents that wait for the final answer to one range besides the first.
+inline constexpr size_t kFurtherParentsMax = 4;
+// Hits kept for a parent that is gone.
+inline constexpr size_t kOrphanHitsMax = 1000;
+
+using CastPayload = std::variant<QueryPayload, PagePayload>;
+
+// What was found at peers visited and is not yet reported.
+struct Tally {
+  uint32_t visited = 0;
+  uint32_t kept = 0;
+  uint32_t full = 0;
+  bool truncated = false;
+  std::vector<Hit> hits;
+
+  bool Empty() const {
+    return visited == 0 && kept == 0 && full == 0 && !truncated && hits.empty();
+  }
+
+  void Add(Tally other);
+};
+
+// This peer is visited: evaluate or keep `payload`, then call OnVisited.
+struct Visit {
+  BubbleId bubble;
+  PeerId from;  // Whom to ask for a body.
+  std::shared_ptr<const CastPayload> payload;
+  absl::Time until;
+};
+
+// What came back to the origin. `round_finished`: the range begun last is answered, but for
+// `unanswered` positions.
+struct BubbleReport {
+  uint64_t owner = 0;
+  Tally tally;
+  bool round_finished = false;
+  uint32_t unanswered = 0;
+};
+
+// What the origin casts: a range, or everyone.
+struct CastRange {
+  uint64_t seed = 0;
+  uint32_t begin = 0;
+  uint32_t end = 1;
+  bool everyone = false;
+
+  bool operator==(const CastRange&) const = default;
+};
+
+// Not thread-safe.
+class BubbleEngine {
+ public:
+  // `neighbors` and `random` must outlive the engine.
+  BubbleEngine(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
+               Random& random);
+
+  // Begins a bubble of `owner`. The origin takes position 0: with `visit_self` it is visited,
+  // otherwise the owner accounts for it. `range.begin` is 0.
+  BubbleId Begin(uint64_t owner, CastPayload payload, const CastRange& range, bool visit_self,
+                 absl::Time deadline, absl::Time now, Outputs& outputs);
+  // Casts a further range of a bubble begun here; the origin takes no position of it. REQUIRES: the
+  // owner has not let go of it.
+  void Extend(const BubbleId& bubble, CastPayload payload, const CastRange& range,
+              absl::Time deadline, absl::Time now, Outputs& outputs);
+  // The owner wants no further reports; what is under way for it here ends.
+  void LetGo(const BubbleId& bubble);
+
+  void OnCast(const PeerId& from, const Cast& cast, absl::Time now, Outputs& outputs);
+  void OnAnswer(const PeerId& from, const Answer& answer, absl::Time now, Outputs& outputs);
+  void OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs);
+  // A timer of kind kBubble.
+  void OnTimer(uint64_t token, absl::Time now, Outputs& outputs);
+  void OnVisited(const BubbleId& bubble, Tally tally, absl::Time now, Outputs& outputs);
+
+  std::vector<Visit> TakeVisits() { return std::exchange(visits_, {}); }
+
+  std::vector<BubbleReport> TakeReports() { return std::exchange(reports_, {}); }
+
+  size_t bubbles() const { return bubbles_.size(); }
+
+  size_t active_tasks() const { return active_.size(); }
+
+  void CheckInvariants() const;
+
+ private:
+  // A range given to neighbors.
+  struct Part {
+    uint32_t begin = 0;
+    uint32_t end = 0;
+    std::vector<PeerId> tried;  // The last one holds it.
+    absl::Time silent_at = absl::InfiniteFuture();
+    bool resolved = false;
+    uint32_t visited = 0;
+    uint32_t kept = 0;
+    uint32_t full = 0;
+
+    uint32_t size() const { return end - begin; }
+  };
+
+  struct Task {
+    Task(uint64_t sequence, const BubbleId& bubble, uint32_t limit)
+        : sequence(sequence), bubble(bubble), merger(limit) {}
+
+    const uint64_t sequence;
+    const BubbleId bubble;
+    PeerId origin;
+    CastRange range;
+    std::shared_ptr<const CastPayload> payload;  // Null when finished.
+    bool root = false;
+    PeerId parent;  // Meaningless for a root.
+    std::vector<PeerId> further_parents;
+    int hops = 0;
+    absl::Time deadline;
+    absl::Time flush_at = absl::InfiniteFuture();
+    absl::Time armed_at = absl::InfiniteFuture();
+    bool visiting = false;  // This peer's own visit belongs to the task and is not over.
+    bool finished = false;
+    std::vector<Part> parts;
+    uint32_t unanswered = 0;
+    Tally pending;  // Without hits; those are in `merger`.
+    HitMerger merger;
+  };
+
+  struct Bubble {
+    bool owned = false;
+    uint64_t owner = 0;
+    bool visited = false;
+    uint64_t visit_task = 0;  // Sequence of the task that the visit belongs to.
+    absl::Time deadline = absl::InfinitePast();
+    absl::Time forget_at = absl::InfinitePast();
+    std::vector<std::unique_ptr<Task>> tasks;
+    Tally orphans;  // What could not be delivered; attached to the next cast.
+    size_t active = 0;
+  };
+
+  Bubble* FindBubble(const BubbleId& id);
+
+  // Bubbles that count against bubbles_max.
+  size_t Remembered() const { return bubbles_.size() - owned_bubbles_; }
+
+  // Whether there is room for one more bubble of another peer.
+  bool MakeRoom(absl::Time now);
+  void ForgetOld(absl::Time now);
+  void Erase(const BubbleId& id);
+  void KeepUntil(const BubbleId& id, Bubble& bubble, absl::Time deadline);
+  Task& AddTask(const BubbleId& id, Bubble& bubble, CastPayload payload, const CastRange& range,
+                absl::Time deadline);
+
+  // Rejoins a range that is known already.
+  void Rejoin(Bubble& bubble, Task& task, const PeerId& from, absl::Time now, Outputs& outputs);
+  static void Refuse(const PeerId& from, const Cast& cast, Outputs& outputs);
+
+  void Forward(Task& task, absl::Time now, Outputs& outputs);
+  void ForwardToEveryone(Task& task, absl::Time now, Outputs& outputs);
+  void ForwardRange(Task& task, uint32_t begin, absl::Time now, Outputs& outputs);
+  // Neighbors in the order of the task's permutation; those of last resort (the sender, the origin)
+  // at the end. `preferred`: how many come before them.
+  std::vector<PeerId> Candidates(const Task& task, size_t* preferred) const;
+  void SendPart(Task& task, Part& part, const PeerId& to, absl::Time now, Outputs& outputs);
+  // Gives the part to the next neighbor, or up.
+  void Retry(Task& task, Part& part, absl::Time now, Outputs& outputs);
+  static void GiveUp(Task& task, Part& part);
+  static Part* FindPart(Bubble& bubble, const PeerId& from, uint32_t begin, Task** task);
+
+  void AddTally(Bubble& bubble, Task& task, Tally tally, absl::Time now, Outputs& outputs);
+  void KeepOrphans(Bubble& bubble, Tally tally, absl::Time now, Outputs& outputs);
+  void Process(Task& task, absl::Time now, Outputs& outputs);
+  void FinishIfDone(Task& task, absl::Time now, Outputs& outputs);
+  void Finish(Bubble& bubble, Task& task, absl::Time now, Outputs& outputs);
+  static Tally TakePending(Task& task);
+  // `unanswered` only with a final answer: positions given up must not count twice.
+  static void SendAnswer(const PeerId& to, const Task& task, Tally tally, bool final,
+                         uint32_t unanswered, Outputs& outputs);
+  void Arm(Task& task, absl::Time now, Outputs& outputs) const;
+  absl::Duration SilenceAfter(absl::Duration remaining) const;
+  static bool HasUnresolved(const Task& task);
+
+  const PeerId self_;
+  const SearchOptions options_;
+  const Neighbors& neighbors_;
+  Random& random_;
+  uint64_t next_sequence_ = 1;
+  absl::btree_map<BubbleId, Bubble> bubbles_;
+  absl::btree_set<std::pair<absl::Time, BubbleId>> by_forget_time_;
+  size_t owned_bubbles_ = 0;
+  // Tasks not finished, by sequence.
+  absl::btree_map<uint64_t, Task*> active_;
+  std::vector<Visit> visits_;
+  std::vector<BubbleReport> reports_;
+};
+
+}  // namespace panal

@@ -1,0 +1,154 @@
+#include "server/processing/search/search_core.h"
+
+#include <utility>
+
+#include "server/processing/search/bubble.h"
+#include "server/processing/search/neighbors.h"
+#include "server/processing/search/publisher.h"
+#include "server/processing/search/searcher.h"
+#include "server/processing/search/sizes.h"
+#include "server/processing/search/visitor.h"
+
+namespace panal {
+namespace {
+
+// Wires the machines: what one hands out is given to the next until nothing is left.
+class SearchCoreImpl final : public SearchCore {
+ public:
+  SearchCoreImpl(PeerId self, const SearchOptions& options, Random& random)
+      : sizes_(options),
+        engine_(self, options, neighbors_, random),
+        visitor_(options, neighbors_, tokens_),
+        searcher_(options, neighbors_, sizes_, tokens_, random, engine_),
+        publisher_(self, options, neighbors_, sizes_, tokens_, random, engine_) {}
+
+  void SetNeighbors(const std::vector<PeerId>& neighbors) override { neighbors_.Set(neighbors); }
+
+  void SetEstimate(const MeshEstimate& estimate) override { sizes_.SetEstimate(estimate); }
+
+  // The peer's own contact travels in its peer page.
+  void SetSelf(const PeerContact&) override {}
+
+  void OnNeighborUp(const PeerId&, absl::Time now, Outputs& outputs) override {
+    Pump(now, outputs);
+  }
+
+  void OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) override {
+    sizes_.Advance(now);
+    engine_.OnNeighborDown(peer, now, outputs);
+    visitor_.OnNeighborDown(peer);
+    Pump(now, outputs);
+  }
+
+  void OnCast(const PeerId& from, const Cast& cast, absl::Time now, Outputs& outputs) override {
+    sizes_.Advance(now);
+    engine_.OnCast(from, cast, now, outputs);
+    Pump(now, outputs);
+  }
+
+  void OnAnswer(const PeerId& from, const Answer& answer, absl::Time now,
+                Outputs& outputs) override {
+    sizes_.Advance(now);
+    engine_.OnAnswer(from, answer, now, outputs);
+    Pump(now, outputs);
+  }
+
+  void OnPageWant(const PeerId& from, const PageWant& want, absl::Time, Outputs& outputs) override {
+    visitor_.OnPageWant(from, want, outputs);
+  }
+
+  void OnPageBody(const PeerId& from, const PageBodyFrame& body, absl::Time,
+                  Outputs& outputs) override {
+    visitor_.OnPageBody(from, body, outputs);
+  }
+
+  void OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) override {
+    sizes_.Advance(now);
+    if (timer.kind == TimerKind::kBubble) engine_.OnTimer(timer.token, now, outputs);
+    if (timer.kind == TimerKind::kSearch) searcher_.OnTimer(timer.token, outputs);
+    if (timer.kind == TimerKind::kRefresh) publisher_.OnTimer(now, outputs);
+    Pump(now, outputs);
+  }
+
+  void OnSearchRequested(const SearchRequested& request, absl::Time now,
+                         Outputs& outputs) override {
+    sizes_.Advance(now);
+    searcher_.OnRequested(request, now, outputs);
+    Pump(now, outputs);
+  }
+
+  void OnSearchCancelled(const SearchCancelled& cancel, absl::Time, Outputs&) override {
+    searcher_.OnCancelled(cancel.request);
+  }
+
+  void OnIndexAnswered(const IndexAnswered& answer, absl::Time now, Outputs& outputs) override {
+    sizes_.Advance(now);
+    visitor_.OnIndexAnswered(answer);
+    Pump(now, outputs);
+  }
+
+  void OnPageStored(const PageStored& stored, absl::Time now, Outputs& outputs) override {
+    sizes_.Advance(now);
+    visitor_.OnPageStored(stored, now, outputs);
+    Pump(now, outputs);
+  }
+
+  void OnPageLoaded(const PageLoaded& loaded, absl::Time now, Outputs& outputs) override {
+    sizes_.Advance(now);
+    visitor_.OnPageLoaded(loaded, outputs);
+    publisher_.OnPageLoaded(loaded, now, outputs);
+    Pump(now, outputs);
+  }
+
+  void OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time now,
+                        Outputs& outputs) override {
+    sizes_.Advance(now);
+    publisher_.OnOwnPagesSigned(signed_pages, now, outputs);
+    Pump(now, outputs);
+  }
+
+  uint32_t PageBubbleSize() const override { return sizes_.PageSize(); }
+
+  uint32_t QueryBubbleSize(double recall) const override { return sizes_.QuerySize(recall); }
+
+  void CheckInvariants() const override {
+    engine_.CheckInvariants();
+    visitor_.CheckInvariants();
+    searcher_.CheckInvariants();
+    publisher_.CheckInvariants();
+  }
+
+ private:
+  void Pump(absl::Time now, Outputs& outputs) {
+    while (true) {
+      const std::vector<Visit> visits = engine_.TakeVisits();
+      std::vector<Visitor::Done> done = visitor_.TakeDone();
+      const std::vector<BubbleReport> reports = engine_.TakeReports();
+      if (visits.empty() && done.empty() && reports.empty()) return;
+      for (const Visit& visit : visits) visitor_.Begin(visit, now, outputs);
+      for (Visitor::Done& one : done) {
+        engine_.OnVisited(one.bubble, std::move(one.tally), now, outputs);
+      }
+      for (const BubbleReport& report : reports) {
+        if (!searcher_.OnReport(report, now, outputs)) publisher_.OnReport(report, now, outputs);
+      }
+    }
+  }
+
+  Neighbors neighbors_;
+  Tokens tokens_;
+  BubbleSizes sizes_;
+  BubbleEngine engine_;
+  Visitor visitor_;
+  Searcher searcher_;
+  Publisher publisher_;
+};
+
+}  // namespace
+
+std::unique_ptr<SearchCore> SearchCore::Create(PeerId self, const SearchOptions& options,
+                                               Random& random) {
+  return std::make_unique<SearchCoreImpl>(self, options, random);
+}
+
+}  // namespace panal

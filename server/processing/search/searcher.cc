@@ -1,0 +1,152 @@
+#include "server/processing/search/searcher.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "common/base/check.h"
+
+namespace panal {
+namespace {
+
+// Recall is compared with what was asked for up to this much: it went through exponentials.
+constexpr double kRecallRounding = 1e-9;
+
+}  // namespace
+
+uint32_t PositionsFor(uint64_t missing, uint64_t reached, double peers) {
+  const double fresh =
+      std::max(1 - static_cast<double>(reached) / std::max(peers, 1.0), 1 / kRoundOversizeMax);
+  const double positions = std::ceil(static_cast<double>(missing) / fresh);
+  return static_cast<uint32_t>(std::clamp(positions, 1.0, static_cast<double>(kBubbleSizeMax)));
+}
+
+Searcher::Searcher(const SearchOptions& options, const Neighbors& neighbors,
+                   const BubbleSizes& sizes, Tokens& tokens, Random& random, BubbleEngine& engine)
+    : options_(options),
+      neighbors_(neighbors),
+      sizes_(sizes),
+      tokens_(tokens),
+      random_(random),
+      engine_(engine) {}
+
+void Searcher::OnRequested(const SearchRequested& request, absl::Time now, Outputs& outputs) {
+  if (searches_.size() >= static_cast<size_t>(options_.searches_max)) {
+    SearchSummary summary;
+    summary.mesh_size = sizes_.MeshSize();
+    summary.cut_short = CutShort::kOverloaded;
+    outputs.push_back(SearchDone{request.request, summary});
+    return;
+  }
+  const uint64_t token = tokens_.Take();
+  const uint32_t limit = std::clamp<uint32_t>(request.limit, 1, kSearchLimitMax);
+  Search& search = searches_.emplace(token, Search(limit)).first->second;
+  search.request = request.request;
+  search.query = {request.query, limit};
+  search.recall = request.recall;
+  const absl::Duration timeout = std::clamp(request.timeout, absl::Milliseconds(1), kSearchTimeMax);
+  search.deadline = now + timeout;
+  outputs.push_back(ScheduleTimer{TimerDelay(timeout), Timer{TimerKind::kSearch, token}});
+  BeginBubble(token, search, now, outputs);
+}
+
+void Searcher::BeginBubble(uint64_t token, Search& search, absl::Time now, Outputs& outputs) {
+  const uint32_t size = sizes_.QuerySize(search.recall);
+  search.everyone = sizes_.Saturated() || search.recall >= 1;
+  search.reached_before = std::max(search.reached_before, std::exchange(search.reached, 0));
+  search.next_position = size;
+  ++search.rounds;
+  const CastRange range{random_.Next(), 0, search.everyone ? 1 : size, search.everyone};
+  search.bubble = engine_.Begin(token, search.query, range, /*visit_self=*/true,
+                                RoundDeadline(search, now), now, outputs);
+}
+
+absl::Time Searcher::RoundDeadline(const Search& search, absl::Time now) const {
+  return now + kRoundShare * (search.deadline - now);
+}
+
+void Searcher::OnCancelled(uint64_t request) {
+  for (auto it = searches_.begin(); it != searches_.end(); ++it) {
+    if (it->second.request != request) continue;
+    engine_.LetGo(it->second.bubble);
+    searches_.erase(it);
+    return;
+  }
+}
+
+void Searcher::OnTimer(uint64_t token, Outputs& outputs) {
+  auto it = searches_.find(token);
+  if (it == searches_.end()) return;
+  Finish(it, CutShort::kTimeout, outputs);
+}
+
+bool Searcher::OnReport(const BubbleReport& report, absl::Time now, Outputs& outputs) {
+  auto it = searches_.find(report.owner);
+  if (it == searches_.end()) return false;
+  Search& search = it->second;
+  search.reached += report.tally.visited;
+  search.truncated = search.truncated || report.tally.truncated;
+  search.merger.Add(report.tally.hits);
+  if (search.merger.HasFresh()) {
+    outputs.push_back(SearchHits{search.request, search.merger.Take()});
+  }
+  if (!search.everyone && search.reached >= sizes_.QuerySize(search.recall)) {
+    Finish(it, CutShort::kNothing, outputs);
+  } else if (report.round_finished) {
+    Continue(it, report.unanswered, now, outputs);
+  }
+  return true;
+}
+
+void Searcher::Continue(Searches::iterator it, uint32_t unanswered, absl::Time now,
+                        Outputs& outputs) {
+  Search& search = it->second;
+  if (search.everyone && unanswered == 0) {
+    // Every answer came. That is everybody, unless this part of the mesh was cut off from the rest.
+    const bool alone = neighbors_.ids().empty() && sizes_.MeshSize() > 1;
+    search.exact = !alone && 2 * search.reached >= sizes_.MeshSize();
+    return Finish(it, CutShort::kPeersLost, outputs);
+  }
+  const bool may = search.rounds < kSearchRoundsMax && !neighbors_.ids().empty() &&
+                   search.deadline - now >= kRoundTimeMin;
+  if (!may) {
+    const bool late = search.deadline - now < kRoundTimeMin;
+    return Finish(it, late ? CutShort::kTimeout : CutShort::kPeersLost, outputs);
+  }
+  if (search.everyone) {
+    // Anew: answers that were lost on the way are with peers that would not be visited again.
+    engine_.LetGo(search.bubble);
+    return BeginBubble(it->first, search, now, outputs);
+  }
+  const uint64_t target = sizes_.QuerySize(search.recall);
+  const uint32_t positions =
+      PositionsFor(target - search.reached, search.reached, sizes_.shape().peers);
+  const uint32_t begin = search.next_position;
+  if (begin + positions > kBubbleSizeMax) return Finish(it, CutShort::kPeersLost, outputs);
+  search.next_position = begin + positions;
+  ++search.rounds;
+  engine_.Extend(search.bubble, search.query, {random_.Next(), begin, begin + positions, false},
+                 RoundDeadline(search, now), now, outputs);
+}
+
+void Searcher::Finish(Searches::iterator it, CutShort why, Outputs& outputs) {
+  Search& search = it->second;
+  SearchSummary summary;
+  summary.peers_reached = std::max(search.reached, search.reached_before);
+  summary.mesh_size = search.exact ? summary.peers_reached
+                                   : std::max<uint64_t>(sizes_.MeshSize(), summary.peers_reached);
+  summary.recall = search.exact ? 1.0 : sizes_.Recall(summary.peers_reached);
+  summary.complete = summary.recall + kRecallRounding >= search.recall;
+  summary.truncated = search.truncated || search.merger.truncated();
+  summary.cut_short = summary.complete ? CutShort::kNothing : why;
+  outputs.push_back(SearchDone{search.request, summary});
+  engine_.LetGo(search.bubble);
+  searches_.erase(it);
+}
+
+void Searcher::CheckInvariants() const {
+  PANAL_CHECK(searches_.size() <= static_cast<size_t>(options_.searches_max));
+  for (const auto& [token, search] : searches_) PANAL_CHECK(search.rounds <= kSearchRoundsMax);
+}
+
+}  // namespace panal

@@ -1,0 +1,87 @@
+// Searches of local programs: how many peers to ask, asking more when too few were reached, and an
+// honest summary at the end. Rules: docs/protocol/bubbles.md.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/container/btree_map.h"
+#include "absl/time/time.h"
+#include "common/base/random.h"
+#include "server/processing/core.h"
+#include "server/processing/search/bubble.h"
+#include "server/processing/search/hits.h"
+#include "server/processing/search/neighbors.h"
+#include "server/processing/search/sizes.h"
+
+namespace panal {
+
+// Share of a search's remaining time that one round may take; the rest is for asking others. Guess.
+inline constexpr double kRoundShare = 0.6;
+// Rounds of one search. Each reaches about what the one before missed, so three nearly always do.
+inline constexpr int kSearchRoundsMax = 8;
+// No round is begun with less time than this.
+inline constexpr absl::Duration kRoundTimeMin = absl::Milliseconds(20);
+// A round for `m` peers casts at most this many times `m` positions to make up for peers met twice.
+inline constexpr double kRoundOversizeMax = 4.0;
+// Longest search: what the budget of a cast can say.
+inline constexpr absl::Duration kSearchTimeMax = absl::Milliseconds(kBudgetMsMax);
+
+// Positions to cast so that about `missing` peers are met that are not among the `reached` of
+// `peers`.
+uint32_t PositionsFor(uint64_t missing, uint64_t reached, double peers);
+
+// Not thread-safe.
+class Searcher {
+ public:
+  // All references must outlive the searcher.
+  Searcher(const SearchOptions& options, const Neighbors& neighbors, const BubbleSizes& sizes,
+           Tokens& tokens, Random& random, BubbleEngine& engine);
+
+  void OnRequested(const SearchRequested& request, absl::Time now, Outputs& outputs);
+  void OnCancelled(uint64_t request);
+  // A timer of kind kSearch: the search's time is over.
+  void OnTimer(uint64_t token, Outputs& outputs);
+  // False when the report belongs to no search.
+  bool OnReport(const BubbleReport& report, absl::Time now, Outputs& outputs);
+
+  void CheckInvariants() const;
+
+ private:
+  struct Search {
+    explicit Search(uint32_t limit) : merger(limit) {}
+
+    uint64_t request = 0;
+    QueryPayload query;
+    double recall = 0;
+    absl::Time deadline;
+    BubbleId bubble;
+    bool everyone = false;
+    uint32_t next_position = 0;
+    int rounds = 0;
+    // Distinct peers in the current bubble, and the most of any bubble before it.
+    uint64_t reached = 0;
+    uint64_t reached_before = 0;
+    bool exact = false;  // Everybody was asked, and every answer came.
+    bool truncated = false;
+    HitMerger merger;
+  };
+
+  using Searches = absl::btree_map<uint64_t, Search>;
+
+  // Begins the first round, or another one over everybody.
+  void BeginBubble(uint64_t token, Search& search, absl::Time now, Outputs& outputs);
+  // After a round: done, or another round.
+  void Continue(Searches::iterator it, uint32_t unanswered, absl::Time now, Outputs& outputs);
+  void Finish(Searches::iterator it, CutShort why, Outputs& outputs);
+  absl::Time RoundDeadline(const Search& search, absl::Time now) const;
+
+  const SearchOptions options_;
+  const Neighbors& neighbors_;
+  const BubbleSizes& sizes_;
+  Tokens& tokens_;
+  Random& random_;
+  BubbleEngine& engine_;
+  Searches searches_;
+};
+
+}  // namespace panal

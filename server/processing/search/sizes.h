@@ -1,0 +1,87 @@
+// How many peers a page and a query must reach. Formulas and their proof: docs/protocol/bubbles.md.
+//
+// Vocabulary: n peers with degrees d; D1 = sum d, D2 = sum d^2. A bubble visits peers with
+// probability proportional to their degree, so two bubbles meet as often as uniform ones in a mesh
+// of T = D1^2 / D2 peers (BubbleStorm). Two bubbles that pass one peer share its links, which costs
+// a factor comp = D2 / (D2 - 2 * D1) of the copies.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include "absl/time/time.h"
+#include "server/processing/core.h"
+
+namespace panal {
+
+// Largest compensator: that of a mesh of degree 4. Below it the formula has a pole (degree 2), and
+// such a mesh is asked whole anyway.
+inline constexpr double kCompensatorMax = 2.0;
+// Compensator while the degrees are not measured: that of degree 16, the default.
+inline constexpr double kCompensatorUnmeasured = 16.0 / 14.0;
+// Share of today's copies that is assumed to be there at least after the mesh shrank: the square
+// root of the share of peers left, for a loss of 94 %. Bounds what one wrong measurement does.
+inline constexpr double kLiveCopiesShareMin = 0.25;
+// Earlier measurements remembered for one refresh interval.
+inline constexpr size_t kShapesRememberedMax = 16;
+
+// What the formulas need of a measurement.
+struct MeshShape {
+  double peers = 1;        // n, at least 1.
+  double mass = 1;         // T, from 1 to n.
+  double compensator = 1;  // From 1 to kCompensatorMax.
+};
+
+MeshShape ShapeOf(const MeshEstimate& estimate);
+
+// D: peers that a page goes to, the publisher included. From 1 to n.
+uint32_t PageCopies(const MeshShape& shape, double lambda);
+// q: distinct peers that a query must reach so that RecallOf is at least `recall`, when every page
+// has `copies` copies. From 1 to n; n for a recall of 1.
+uint32_t QueryPeers(const MeshShape& shape, double copies, double recall);
+// Probability that a page with `copies` copies is found by a query that reached `reached` distinct
+// peers. 1 when everybody was reached.
+double RecallOf(const MeshShape& shape, double copies, double reached);
+
+// The sizes that hold now. Not thread-safe.
+class BubbleSizes {
+ public:
+  explicit BubbleSizes(const SearchOptions& options);
+
+  // The newest measurement. Takes effect at once; the former is remembered from the next Advance
+  // on.
+  void SetEstimate(const MeshEstimate& estimate);
+  // Tells the time; shapes older than a refresh interval are forgotten.
+  void Advance(absl::Time now);
+
+  const MeshShape& shape() const { return shape_; }
+
+  // n, rounded.
+  uint32_t MeshSize() const;
+  // Whether everything goes to everyone.
+  bool Saturated() const;
+  // Peers that a page goes to; everyone in the saturated case.
+  uint32_t PageSize() const;
+  // Distinct peers that a query has to reach; everyone in the saturated case.
+  uint32_t QuerySize(double recall) const;
+  // What `reached` distinct peers are worth.
+  double Recall(uint64_t reached) const;
+
+ private:
+  struct Past {
+    MeshShape shape;
+    absl::Time until;
+  };
+
+  // Copies that are still there of a page that was spread in the mesh as it was: where the mesh
+  // shrank, copies went with the peers until the refresh.
+  double LiveCopies() const;
+
+  const SearchOptions options_;
+  MeshShape shape_;
+  bool measured_ = false;
+  absl::Time now_ = absl::InfinitePast();
+  std::deque<Past> past_;
+};
+
+}  // namespace panal

@@ -1,0 +1,95 @@
+// What is done at a peer that a bubble visits: a query is evaluated, a page is kept, and its body
+// asked for where it is missing. Also serves the bodies that others ask for.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "common/model/frame.h"
+#include "server/processing/core.h"
+#include "server/processing/search/bubble.h"
+#include "server/processing/search/neighbors.h"
+
+namespace panal {
+
+// Bodies asked for and not yet here. Guess: at 64 KiB each, 64 MiB on the way.
+inline constexpr size_t kPullsMax = 1024;
+// Bubbles, and neighbors, that wait for one body.
+inline constexpr size_t kPullWaitersMax = 16;
+// Pages being read for neighbors. Guess: 16 MiB of bodies in memory.
+inline constexpr size_t kServesMax = 256;
+
+// Not thread-safe.
+class Visitor {
+ public:
+  // The outcome of a visit, for BubbleEngine::OnVisited.
+  struct Done {
+    BubbleId bubble;
+    Tally tally;
+  };
+
+  // `neighbors` and `tokens` must outlive the visitor.
+  Visitor(const SearchOptions& options, const Neighbors& neighbors, Tokens& tokens);
+
+  void Begin(const Visit& visit, absl::Time now, Outputs& outputs);
+  void OnIndexAnswered(const IndexAnswered& answer);
+  void OnPageStored(const PageStored& stored, absl::Time now, Outputs& outputs);
+  void OnPageWant(const PeerId& from, const PageWant& want, Outputs& outputs);
+  void OnPageBody(const PeerId& from, const PageBodyFrame& body, Outputs& outputs);
+  // A token that is not the visitor's is ignored.
+  void OnPageLoaded(const PageLoaded& loaded, Outputs& outputs);
+  void OnNeighborDown(const PeerId& peer);
+
+  std::vector<Done> TakeDone() { return std::exchange(done_, {}); }
+
+  void CheckInvariants() const;
+
+ private:
+  // A page given to the catalog, for the bubbles that brought it.
+  struct Store {
+    std::vector<BubbleId> bubbles;
+    PageKey key;
+    uint64_t version = 0;
+    PeerId from;
+    absl::Time until;
+    bool has_body = false;
+  };
+
+  // A body asked for.
+  struct Pull {
+    uint64_t version = 0;
+    PeerId asked;
+    absl::Time until;
+    std::vector<BubbleId> bubbles;
+    std::vector<PeerId> waiting;
+  };
+
+  // A page read for a neighbor.
+  struct Serve {
+    PeerId to;
+    PageWant want;
+  };
+
+  size_t VisitsMax() const { return 2 * static_cast<size_t>(options_.bubbles_max); }
+
+  void BeginPage(const Visit& visit, const PagePayload& payload, Outputs& outputs);
+  void AskBody(const Store& store, absl::Time now, Outputs& outputs);
+  void Finish(const std::vector<BubbleId>& bubbles, PageOutcome outcome);
+  // Lets `to` wait for a body that is asked for; false when none is.
+  bool Wait(const PeerId& to, const PageWant& want);
+
+  const SearchOptions options_;
+  const Neighbors& neighbors_;
+  Tokens& tokens_;
+  absl::btree_map<uint64_t, BubbleId> evaluations_;
+  absl::btree_map<uint64_t, Store> stores_;
+  absl::btree_map<PageKey, Pull> pulls_;
+  absl::btree_map<uint64_t, Serve> serves_;
+  std::vector<Done> done_;
+};
+
+}  // namespace panal
