@@ -1,7 +1,7 @@
 // The simulator: the peers' real processing library under virtual time, from one seed.
 //
-// It replaces the runtime and nothing else: links with latency, timers, an in-memory catalog. Same seed,
-// same options, same calls: same run, event by event (TraceHash). Signatures are fakes.
+// It replaces the runtime and nothing else: links with latency, timers, an in-memory catalog. Same
+// seed, same options, same calls: same run, event by event (TraceHash). Signatures are fakes.
 //
 //   Simulation sim({.seed = 7});
 //   std::vector<PeerIndex> peers = sim.AddPeers(64);
@@ -12,11 +12,15 @@
 //
 // What it models:
 // - S1. One link a peer pair; the connection dialled by the lower id stays (core.h, point 1).
-// - S2. A link delivers frames in order, after a one-way latency that is fixed for the pair of peers.
-// - S3. Opening takes two round trips. A dial of a dead, cut off or moved peer fails after dial_timeout.
-// - S4. A closed link is lost at the other end one latency later, after the frames sent before; a crash
+// - S2. A link delivers frames in order, after a one-way latency that is fixed for the pair of
+// peers.
+// - S3. Opening takes two round trips. A dial of a dead, cut off or moved peer fails after
+// dial_timeout.
+// - S4. A closed link is lost at the other end one latency later, after the frames sent before; a
+// crash
 //   or a cut is noticed at either end after crash_notice.
-// - S5. A catalog answers after index_time and keeps at most catalog_pages_max pages of other peers.
+// - S5. A catalog answers after index_time and keeps at most catalog_pages_max pages of other
+// peers.
 #pragma once
 
 #include <cstdint>
@@ -95,7 +99,8 @@ class Simulation {
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
 
-  // --- Peers --------------------------------------------------------------------------------------
+  // --- Peers
+  // --------------------------------------------------------------------------------------
   PeerIndex AddPeer(const AddOptions& options = {});
   // `count` peers through the first one, one every `spacing` of virtual time (which passes).
   std::vector<PeerIndex> AddPeers(int count, absl::Duration spacing = absl::Milliseconds(20));
@@ -115,14 +120,16 @@ class Simulation {
   // Breaks the link of two peers once; it may be opened again.
   void BreakLink(PeerIndex a, PeerIndex b);
 
-  // --- Pages and searches ---------------------------------------------------------------------------
-  // Publishes `records` as one or more new pages of `peer` (numbers from 1 up), after its peer page
-  // (number 0) was published once. Returns the numbers.
+  // --- Pages and searches
+  // --------------------------------------------------------------------------- Publishes `records`
+  // as one or more new pages of `peer` (numbers from 1 up), after its peer page (number 0) was
+  // published once. Returns the numbers.
   std::vector<uint32_t> Publish(PeerIndex peer, std::vector<Record> records);
   // A new version of page `number` with other records; none delete it.
   void Republish(PeerIndex peer, uint32_t number, std::vector<Record> records);
   // Runs until the search is done.
-  SearchResult Search(PeerIndex peer, absl::string_view query, const SearchArguments& arguments = {});
+  SearchResult Search(PeerIndex peer, absl::string_view query,
+                      const SearchArguments& arguments = {});
   // Starts a search and returns at once; ResultOf tells how far it is.
   uint64_t StartSearch(PeerIndex peer, absl::string_view query,
                        const SearchArguments& arguments = {});
@@ -138,13 +145,15 @@ class Simulation {
   uint64_t QueriesEvaluated() const;
   uint64_t QueriesEvaluatedAt(PeerIndex peer) const;
 
-  // --- Time ---------------------------------------------------------------------------------------
+  // --- Time
+  // ---------------------------------------------------------------------------------------
   void Run(absl::Duration duration);
   // Runs until `done` holds, checked every 100 ms; false when `limit` passed first.
   bool RunUntil(const std::function<bool()>& done, absl::Duration limit);
   absl::Time now() const;
 
-  // --- What is ------------------------------------------------------------------------------------
+  // --- What is
+  // ------------------------------------------------------------------------------------
   uint64_t seed() const;
   // One line for a failing test: how to run it again.
   std::string ReplayLine() const;
@@ -165,8 +174,9 @@ class Simulation {
   const Traffic& traffic() const;
   uint64_t events() const;
 
-  // --- Checks: an empty string, or what is wrong --------------------------------------------------
-  // Every active view entry of a live peer is a live peer that has it in its own active view.
+  // --- Checks: an empty string, or what is wrong
+  // -------------------------------------------------- Every active view entry of a live peer is a
+  // live peer that has it in its own active view.
   std::string CheckSymmetric() const;
   // The active views of the live peers form one component.
   std::string CheckConnected() const;

@@ -1,0 +1,91 @@
+#include "tests/sim/sim_catalog.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/sha256.h"
+
+namespace panal::sim {
+
+uint64_t ToMilliseconds(absl::Time time) { return static_cast<uint64_t>(absl::ToUnixMillis(time)); }
+
+PagePtr MakePage(const PeerId& publisher, uint32_t number, uint64_t version, absl::Time expires,
+                 std::vector<Record> records) {
+  auto page = std::make_shared<Page>();
+  for (const Record& record : records) {
+    absl::StrAppend(&page->body, record.name, "\n", record.id.view(), record.version, "\n");
+  }
+  page->header.key = {publisher, number};
+  page->header.version = version;
+  page->header.expires_ms = ToMilliseconds(expires);
+  page->header.body_hash = Sha256(page->body);
+  page->header.public_key = std::string(32, 'k');
+  page->header.signature = std::string(64, 's');
+  page->records = std::move(records);
+  return page;
+}
+
+PageOutcome SimCatalog::Store(const PagePtr& page, bool has_body, absl::Time now) {
+  const PageHeader& header = page->header;
+  if (header.expires_ms <= ToMilliseconds(now)) return PageOutcome::kStale;
+  auto it = pages_.find(header.key);
+  bool here = it != pages_.end();
+  if (here && header.version < it->second->header.version) return PageOutcome::kStale;
+  bool same = here && header.version == it->second->header.version &&
+              header.body_hash == it->second->header.body_hash;
+  if (!has_body && !same) return PageOutcome::kBodyMissing;
+  if (!here && header.key.publisher != owner_) {
+    if (kept_ >= kept_max_) return PageOutcome::kFull;
+    ++kept_;
+  }
+  if (has_body) {
+    pages_[header.key] = page;
+  } else if (header.expires_ms > it->second->header.expires_ms) {
+    auto refreshed = std::make_shared<Page>(*it->second);
+    refreshed->header = header;
+    it->second = std::move(refreshed);
+  }
+  return PageOutcome::kKept;
+}
+
+PagePtr SimCatalog::Load(const PageKey& key, absl::Time now) const {
+  auto it = pages_.find(key);
+  if (it == pages_.end() || it->second->header.expires_ms <= ToMilliseconds(now)) return nullptr;
+  return it->second;
+}
+
+IndexAnswered SimCatalog::Search(const QueryIndex& query, absl::Time now) {
+  ++evaluated_;
+  absl::StatusOr<Query> parsed = Query::Parse(query.query);
+  PANAL_CHECK(parsed.ok());
+  IndexAnswered answer{.token = query.token};
+  for (const auto& [key, page] : pages_) {
+    if (page->header.expires_ms <= ToMilliseconds(now)) continue;
+    for (const Record& record : page->records) {
+      if (!Matches(*parsed, record, key.publisher)) continue;
+      if (answer.hits.size() >= query.limit) {
+        answer.truncated = true;
+        return answer;
+      }
+      answer.hits.push_back({record, {key.publisher, AddressesOf(key.publisher)}});
+    }
+  }
+  return answer;
+}
+
+std::vector<PagePtr> SimCatalog::OwnPages() const {
+  std::vector<PagePtr> own;
+  for (const auto& [key, page] : pages_) {
+    if (key.publisher == owner_) own.push_back(page);
+  }
+  return own;
+}
+
+std::vector<std::string> SimCatalog::AddressesOf(const PeerId& publisher) const {
+  auto it = pages_.find(PageKey{publisher, kPeerPageNumber});
+  if (it == pages_.end() || it->second->records.empty()) return {};
+  return it->second->records.front().addresses;
+}
+
+}  // namespace panal::sim

@@ -1,0 +1,52 @@
+// The catalog of one simulated peer: pages in memory, searched by Matches over every record.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/model/page.h"
+#include "common/model/query.h"
+#include "common/model/record.h"
+#include "server/processing/core.h"
+
+namespace panal::sim {
+
+// A page with a fake signature; the body is made up from the records.
+PagePtr MakePage(const PeerId& publisher, uint32_t number, uint64_t version, absl::Time expires,
+                 std::vector<Record> records);
+
+// Milliseconds since 1970, as pages have them.
+uint64_t ToMilliseconds(absl::Time time);
+
+class SimCatalog {
+ public:
+  // `kept_max`: pages of other publishers.
+  SimCatalog(const PeerId& owner, size_t kept_max) : owner_(owner), kept_max_(kept_max) {}
+
+  // What StorePage brings about (data/catalog, C2).
+  PageOutcome Store(const PagePtr& page, bool has_body, absl::Time now);
+  // A kept or own page with its body; null when it is not here or expired.
+  PagePtr Load(const PageKey& key, absl::Time now) const;
+  IndexAnswered Search(const QueryIndex& query, absl::Time now);
+
+  // Own pages, ascending by number.
+  std::vector<PagePtr> OwnPages() const;
+
+  uint64_t evaluated() const { return evaluated_; }
+
+ private:
+  std::vector<std::string> AddressesOf(const PeerId& publisher) const;
+
+  const PeerId owner_;
+  const size_t kept_max_;
+  absl::btree_map<PageKey, PagePtr> pages_;
+  size_t kept_ = 0;
+  uint64_t evaluated_ = 0;
+};
+
+}  // namespace panal::sim
