@@ -1,0 +1,96 @@
+#include "server/runtime/diagnosis.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/units.h"
+#include "server/data/block_store/file_system.h"
+
+namespace panal {
+namespace {
+
+using Severity = Finding::Severity;
+
+Finding Links(const PeerStatus& status, const NodeOptions& options) {
+  std::string found = absl::StrCat(status.neighbors, " neighbors; the mesh `", status.mesh_name,
+                                   "` has about ", status.mesh_size, " peers");
+  if (status.neighbors > 0) return {Severity::kOk, "links", found, ""};
+  if (options.join.empty()) {
+    return {Severity::kWarning, "links", "no neighbors, and no --join address was given",
+            "this is fine for the first peer of a mesh; start others with --join and this peer's "
+            "mesh address, or restart this one with --join"};
+  }
+  std::string addresses;
+  for (const JoinAddress& join : options.join) absl::StrAppend(&addresses, " ", join.address);
+  return {Severity::kError, "links", absl::StrCat("no neighbors; tried", addresses),
+          "check that a peer listens there (its --mesh-listen), that its mesh has the same name, "
+          "and that no firewall is between; the log's join_failed lines say why"};
+}
+
+Finding Addresses(const PeerStatus& status) {
+  std::string list;
+  bool reachable = false;
+  for (const std::string& address : status.addresses) {
+    absl::StrAppend(&list, list.empty() ? "" : " ", address);
+    reachable = reachable || !IsLoopback(address);
+  }
+  if (reachable) return {Severity::kOk, "addresses", absl::StrCat("advertises ", list), ""};
+  return {Severity::kWarning, "addresses",
+          absl::StrCat("advertises only ", list, ", which other machines cannot dial"),
+          "start with --mesh-listen 0.0.0.0:7401, or --advertise HOST:PORT behind a translation; "
+          "nothing to do when every peer runs on this machine"};
+}
+
+Finding Disk(absl::string_view data_dir) {
+  auto free_bytes = RealFileSystem().FreeBytes(data_dir);
+  if (!free_bytes.ok()) {
+    return {Severity::kError, "disk", std::string(free_bytes.status().message()),
+            "check the data directory and its mount"};
+  }
+  std::string found = absl::StrCat(FormatSize(*free_bytes), " free at ", data_dir);
+  std::string advice = "free some space, set --storage-max, or remove files with `panal rm`";
+  if (*free_bytes < kDiskOutBytes) return {Severity::kError, "disk", found, advice};
+  if (*free_bytes < kDiskLowBytes) return {Severity::kWarning, "disk", found, advice};
+  return {Severity::kOk, "disk", found, ""};
+}
+
+Finding CatalogState(Catalog& catalog) {
+  absl::Status status = catalog.CheckIntegrity();
+  if (status.ok()) return {Severity::kOk, "catalog", "the catalog is sound", ""};
+  return {Severity::kError, "catalog", std::string(status.message()),
+          "stop the peer, move catalog.db away, start it, and add the files again; contents in "
+          "blocks/ are found by their ids"};
+}
+
+Finding Store(BlockStore& blocks, const NodeOptions& options) {
+  std::string found = absl::StrCat(FormatSize(blocks.stored_bytes()), " of content stored");
+  if (options.storage_max_bytes > 0) {
+    absl::StrAppend(&found, " of at most ", FormatSize(options.storage_max_bytes));
+  }
+  return {Severity::kOk, "store", found, ""};
+}
+
+std::vector<Finding> Roots(const NodeOptions& options) {
+  std::vector<Finding> findings;
+  for (const std::string& root : options.roots) {
+    if (RealFileSystem().Exists(root)) continue;
+    findings.push_back({Severity::kWarning, "roots", absl::StrCat("--root ", root, " does not exist"),
+                        "make the folder, or start without this --root"});
+  }
+  return findings;
+}
+
+}  // namespace
+
+std::vector<Finding> DiagnosePeer(const PeerStatus& status, const NodeOptions& options,
+                                  Catalog& catalog, BlockStore& blocks,
+                                  absl::string_view data_dir) {
+  std::vector<Finding> findings = {Links(status, options), Addresses(status), Disk(data_dir),
+                                   CatalogState(catalog), Store(blocks, options)};
+  for (Finding& finding : Roots(options)) findings.push_back(std::move(finding));
+  std::stable_sort(findings.begin(), findings.end(),
+                   [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+  return findings;
+}
+
+}  // namespace panal

@@ -1,0 +1,43 @@
+// Finds the way into the mesh: dials the addresses of `--join` until this peer has a neighbor, and again
+// whenever it has none.
+//
+// All state belongs to the node loop. Nothing here blocks.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/model/record.h"
+#include "server/runtime/links.h"
+#include "server/runtime/node_loop.h"
+#include "server/runtime/options.h"
+
+namespace panal {
+
+// First and longest wait between two rounds of dialling. Guess: quick in a test, quiet for a day.
+inline constexpr absl::Duration kJoinRetryMin = absl::Milliseconds(500);
+inline constexpr absl::Duration kJoinRetryMax = absl::Seconds(30);
+
+class Joiner {
+ public:
+  // `has_neighbor`: whether a round is needed. `learned`: called on any thread with each peer that
+  // answered under a join address. Everything passed must outlive the joiner.
+  Joiner(std::vector<JoinAddress> addresses, NodeLoop& loop, Links& links,
+         std::function<bool()> has_neighbor, std::function<void(PeerContact)> learned);
+
+  // Begins. Call once.
+  void Start();
+
+ private:
+  void Round();
+
+  const std::vector<JoinAddress> addresses_;
+  NodeLoop& loop_;
+  Links& links_;
+  const std::function<bool()> has_neighbor_;
+  const std::function<void(PeerContact)> learned_;
+  absl::Duration wait_ = kJoinRetryMin;
+};
+
+}  // namespace panal
