@@ -1,0 +1,87 @@
+#include "server/runtime/api_port.h"
+
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <utility>
+
+#include "server/runtime/generic_call.h"
+#include "server/runtime/listen_address.h"
+
+namespace panal {
+namespace {
+
+// gRPC's own limit lies above ours, so that a message between the two is refused with a reason;
+// above it gRPC ends the call by itself with RESOURCE_EXHAUSTED and no details.
+constexpr int kGrpcLimitFactor = 2;
+// Pings of idle programs are welcome, at most this often (gRPC clients send no more than one in 10
+// s).
+constexpr int kClientPingIntervalMinMs = 5'000;
+
+class ApiService final : public grpc::CallbackGenericService {
+ public:
+  ApiService(std::function<void(CallPtr)> route, int message_size_max)
+      : route_(std::move(route)), message_size_max_(message_size_max) {}
+
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
+    std::shared_ptr<GenericCall> call =
+        GenericCall::Create(*context, static_cast<size_t>(message_size_max_));
+    // gRPC's share of the call keeps the pointer alive until OnDone.
+    grpc::ServerGenericBidiReactor* reactor = call.get();
+    route_(std::move(call));
+    return reactor;
+  }
+
+ private:
+  const std::function<void(CallPtr)> route_;
+  const int message_size_max_;
+};
+
+class GrpcApiPort final : public ApiPort {
+ public:
+  GrpcApiPort(std::function<void(CallPtr)> route, int message_size_max)
+      : service_(std::move(route), message_size_max) {}
+
+  ~GrpcApiPort() override {
+    if (bound_.server != nullptr) Shutdown(absl::ZeroDuration());
+  }
+
+  absl::Status Start(const ApiPortOptions& options) {
+    grpc::ServerBuilder builder;
+    builder.RegisterCallbackGenericService(&service_);
+    builder.SetMaxReceiveMessageSize(options.message_size_max * kGrpcLimitFactor);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                               kClientPingIntervalMinMs);
+    absl::StatusOr<BoundServer> bound =
+        StartServer(builder, options.listen, grpc::InsecureServerCredentials());
+    if (!bound.ok()) return bound.status();
+    bound_ = std::move(*bound);
+    return absl::OkStatus();
+  }
+
+  std::string address() const override { return bound_.address; }
+
+  void Shutdown(absl::Duration grace) override {
+    bound_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+    bound_.server->Wait();
+  }
+
+ private:
+  ApiService service_;
+  BoundServer bound_;  // After service_: its destructor ends every call.
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ApiPort>> ApiPort::Open(const ApiPortOptions& options,
+                                                       std::function<void(CallPtr)> route) {
+  auto port = std::make_unique<GrpcApiPort>(std::move(route), options.message_size_max);
+  absl::Status started = port->Start(options);
+  if (!started.ok()) return started;
+  return port;
+}
+
+}  // namespace panal
