@@ -74,7 +74,7 @@ class Parser {
     std::vector<QueryNode> children;
     bool wants_more = true;  // After AND, and at the start.
     while (wants_more || !AtEndOfAnd()) {
-      if (AtEndOfAnd()) break;
+      if (AtEndOfAnd() || AtKeyword("AND")) break;
       PANAL_ASSIGN_OR_RETURN(std::optional<QueryNode> child, ParseUnary());
       if (child) children.push_back(*std::move(child));
       wants_more = ConsumeKeyword("AND");

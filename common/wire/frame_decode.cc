@@ -1,0 +1,253 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/wire/field_reader.h"
+#include "common/wire/frame_codec.h"
+#include "common/wire/page_codec.h"
+#include "common/wire/record_codec.h"
+#include "common/wire/serialize.h"
+#include "panal/v1/frames.pb.h"
+
+namespace panal {
+namespace {
+
+using internal::FieldReader;
+using DecodedFrame = absl::StatusOr<std::optional<Frame>>;
+
+// The frame, unless a field was out of its range.
+template <typename F>
+DecodedFrame Finish(const FieldReader& reader, F frame) {
+  if (!reader.status().ok()) return reader.status();
+  return Frame(std::move(frame));
+}
+
+BubbleId Bubble(FieldReader& reader, const std::string& bytes) {
+  BubbleId id;
+  if (bytes.size() != id.bytes.size()) {
+    reader.Refuse("bubble_id", absl::StrCat(bytes.size(), " bytes"), "16 bytes");
+    return id;
+  }
+  std::copy(bytes.begin(), bytes.end(), id.bytes.begin());
+  return id;
+}
+
+DecodedFrame DecodeHello(const v1::Hello& message) {
+  FieldReader reader("hello");
+  Hello frame;
+  frame.protocol_min = reader.Count("protocol_min", message.protocol_min(), 1, UINT32_MAX);
+  frame.protocol_max =
+      reader.Count("protocol_max", message.protocol_max(), message.protocol_min(), UINT32_MAX);
+  frame.features = reader.Texts("features", message.features(), kHelloFeaturesMax, kFeatureSizeMax);
+  frame.capacity = reader.Real("capacity", message.capacity(), 0, kCapacityMax);
+  if (frame.capacity == 0) reader.Refuse("capacity", "0", "above 0");
+  frame.addresses = reader.Addresses("addresses", message.addresses());
+  frame.version = reader.Text("version", message.version(), 0, kVersionSizeMax);
+  return Finish(reader, std::move(frame));
+}
+
+DecodedFrame DecodeForwardJoin(const v1::ForwardJoin& message) {
+  FieldReader reader("forward_join");
+  ForwardJoin frame;
+  frame.newcomer = reader.Contact("newcomer", message.newcomer());
+  frame.ttl = static_cast<int>(reader.Count("ttl", message.ttl(), 0, kWalkTtlMax));
+  return Finish(reader, std::move(frame));
+}
+
+DecodedFrame DecodeDisconnect(const v1::Disconnect& message) {
+  FieldReader reader("disconnect");
+  Disconnect frame;
+  frame.leaving = message.leaving();
+  frame.replacements = reader.Sample("replacements", message.replacements());
+  return Finish(reader, std::move(frame));
+}
+
+DecodedFrame DecodeShuffle(const v1::Shuffle& message) {
+  FieldReader reader("shuffle");
+  Shuffle frame;
+  frame.ttl = static_cast<int>(reader.Count("ttl", message.ttl(), 0, kWalkTtlMax));
+  frame.path = reader.Ids("path", message.path(), 1, kWalkPathMax);
+  frame.peers = reader.Sample("peers", message.peers());
+  return Finish(reader, std::move(frame));
+}
+
+DecodedFrame DecodeShuffleReply(const v1::ShuffleReply& message) {
+  FieldReader reader("shuffle_reply");
+  ShuffleReply frame;
+  frame.path = reader.Ids("path", message.path(), 0, kWalkPathMax);
+  frame.peers = reader.Sample("peers", message.peers());
+  return Finish(reader, std::move(frame));
+}
+
+QueryPayload DecodeQuery(FieldReader& reader, const v1::QueryPayload& message) {
+  QueryPayload payload;
+  payload.query = reader.Text("query.query", message.query(), 1, kQuerySizeMax);
+  payload.limit = reader.Count("query.limit", message.limit(), 1, kSearchLimitMax);
+  return payload;
+}
+
+PagePayload DecodePage(FieldReader& reader, const v1::PagePayload& message) {
+  PagePayload payload;
+  payload.has_body = message.page().has_body();
+  payload.page = reader.SignedPage("page.page", message.page(), false);
+  if (!message.has_peer_page()) return payload;
+  payload.peer_page = reader.SignedPage("page.peer_page", message.peer_page(), true);
+  if (!reader.status().ok()) return payload;
+  PageKey expected{payload.page->header.key.publisher, kPeerPageNumber};
+  if (payload.peer_page->header.key != expected) {
+    reader.Refuse("page.peer_page", absl::StrCat("page ", payload.peer_page->header.key.number),
+                  "page 0 of the same publisher");
+  } else if (payload.page->header.key == expected) {
+    reader.Refuse("page.peer_page", "present", "absent beside the peer page itself");
+  }
+  return payload;
+}
+
+// Positions of the part.
+void DecodeRange(FieldReader& reader, const v1::Cast& message, Cast& frame) {
+  frame.everyone = message.everyone();
+  frame.end = reader.Count("end", message.end(), 1, frame.everyone ? 1 : kBubbleSizeMax);
+  frame.begin = reader.Count("begin", message.begin(), 0, std::max(message.end(), 1u) - 1);
+}
+
+DecodedFrame DecodeCast(const v1::Cast& message) {
+  if (message.payload_case() == v1::Cast::PAYLOAD_NOT_SET) return std::optional<Frame>();
+  FieldReader reader("cast");
+  Cast frame;
+  frame.bubble = Bubble(reader, message.bubble_id());
+  frame.origin = reader.Id("origin", message.origin());
+  frame.seed = message.seed();
+  DecodeRange(reader, message, frame);
+  frame.hops = static_cast<int>(reader.Count("hops", message.hops(), 0, kCastHopsMax));
+  frame.budget_ms = reader.Count("budget_ms", message.budget_ms(), 0, kBudgetMsMax);
+  if (message.has_query()) {
+    frame.payload = DecodeQuery(reader, message.query());
+  } else {
+    frame.payload = DecodePage(reader, message.page());
+  }
+  return Finish(reader, std::move(frame));
+}
+
+DecodedFrame DecodeAnswer(const v1::Answer& message) {
+  FieldReader reader("answer");
+  Answer frame;
+  frame.bubble = Bubble(reader, message.bubble_id());
+  frame.begin = reader.Count("begin", message.begin(), 0, kBubbleSizeMax - 1);
+  frame.final = message.final();
+  frame.visited = message.visited();
+  frame.unanswered = reader.Count("unanswered", message.unanswered(), 0, kBubbleSizeMax);
+  frame.kept = message.kept();
+  frame.full = message.full();
+  frame.truncated = message.truncated();
+  uint32_t count = reader.Count("hits", message.hits_size(), 0, kAnswerHitsMax);
+  for (uint32_t i = 0; i < count && reader.status().ok(); ++i) {
+    absl::StatusOr<std::optional<Hit>> hit = FromProto(message.hits(static_cast<int>(i)));
+    if (!hit.ok()) {
+      reader.Refuse(absl::StrCat("hits[", i, "]"), hit.status());
+    } else if (hit->has_value()) {
+      frame.hits.push_back(**std::move(hit));
+    }
+  }
+  return Finish(reader, std::move(frame));
+}
+
+DecodedFrame DecodePageWant(const v1::PageWant& message) {
+  FieldReader reader("page_want");
+  PageWant frame;
+  frame.key.publisher = reader.Id("publisher", message.publisher());
+  frame.key.number = reader.Count("number", message.number(), 0, kPageNumberMax);
+  frame.version = message.version();
+  return Finish(reader, frame);
+}
+
+DecodedFrame DecodePageBodyFrame(const v1::SignedPage& message) {
+  FieldReader reader("link_frame");
+  PageBodyFrame frame{reader.SignedPage("page", message, true)};
+  return Finish(reader, std::move(frame));
+}
+
+DecodedFrame DecodeMeasure(const v1::Measure& message) {
+  FieldReader reader("measure");
+  Measure frame;
+  frame.sequence = message.sequence();
+  frame.round = message.round();
+  frame.fish_id = message.fish_id();
+  frame.fish = reader.Real("fish", message.fish(), 0, 1 + kMassTolerance);
+  frame.count = reader.Mass("count", message.count());
+  frame.degree = reader.Mass("degree", message.degree());
+  frame.degree_squared = reader.Mass("degree_squared", message.degree_squared());
+  frame.last_count = reader.Mass("last_count", message.last_count());
+  frame.last_degree = reader.Mass("last_degree", message.last_degree());
+  frame.last_degree_squared = reader.Mass("last_degree_squared", message.last_degree_squared());
+  return Finish(reader, frame);
+}
+
+DecodedFrame DecodeOpenStream(const v1::OpenStream& message) {
+  FieldReader reader("open_stream");
+  return Finish(reader, OpenStream{reader.Text("method", message.method(), 1, kMethodSizeMax)});
+}
+
+absl::Status TooLarge(size_t size) {
+  return Error(ErrorReason::kFrameTooLarge,
+               absl::StrCat("a frame of ", size, " bytes exceeds ", kFrameSizeMax),
+               {{"value", absl::StrCat(size)}, {"limit", absl::StrCat(kFrameSizeMax)}});
+}
+
+DecodedFrame DecodeCase(const v1::LinkFrame& message) {
+  switch (message.frame_case()) {
+    case v1::LinkFrame::kHello:
+      return DecodeHello(message.hello());
+    case v1::LinkFrame::kJoin:
+      return Frame(Join{});
+    case v1::LinkFrame::kForwardJoin:
+      return DecodeForwardJoin(message.forward_join());
+    case v1::LinkFrame::kNeighborAsk:
+      return Frame(NeighborAsk{message.neighbor_ask().high_priority()});
+    case v1::LinkFrame::kNeighborReply:
+      return Frame(NeighborReply{message.neighbor_reply().accepted()});
+    case v1::LinkFrame::kDisconnect:
+      return DecodeDisconnect(message.disconnect());
+    case v1::LinkFrame::kShuffle:
+      return DecodeShuffle(message.shuffle());
+    case v1::LinkFrame::kShuffleReply:
+      return DecodeShuffleReply(message.shuffle_reply());
+    case v1::LinkFrame::kCast:
+      return DecodeCast(message.cast());
+    case v1::LinkFrame::kAnswer:
+      return DecodeAnswer(message.answer());
+    case v1::LinkFrame::kPageWant:
+      return DecodePageWant(message.page_want());
+    case v1::LinkFrame::kPage:
+      return DecodePageBodyFrame(message.page());
+    case v1::LinkFrame::kMeasure:
+      return DecodeMeasure(message.measure());
+    case v1::LinkFrame::kMeasureAck:
+      return Frame(MeasureAck{message.measure_ack().sequence()});
+    case v1::LinkFrame::kOpenStream:
+      return DecodeOpenStream(message.open_stream());
+    case v1::LinkFrame::FRAME_NOT_SET:
+      return std::optional<Frame>();
+  }
+  return std::optional<Frame>();
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<Frame>> FromProto(const v1::LinkFrame& message) {
+  size_t size = message.ByteSizeLong();
+  if (size > kFrameSizeMax) return TooLarge(size);
+  return DecodeCase(message);
+}
+
+absl::StatusOr<std::optional<Frame>> DecodeFrame(absl::string_view bytes) {
+  if (bytes.size() > kFrameSizeMax) return TooLarge(bytes.size());
+  v1::LinkFrame message;
+  if (!internal::Parse(bytes, &message)) {
+    return Error(ErrorReason::kFrameInvalid,
+                 absl::StrCat("a frame of ", bytes.size(), " bytes does not parse"));
+  }
+  return DecodeCase(message);
+}
+
+}  // namespace panal

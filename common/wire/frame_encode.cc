@@ -1,0 +1,159 @@
+#include <variant>
+
+#include "common/base/check.h"
+#include "common/wire/frame_codec.h"
+#include "common/wire/page_codec.h"
+#include "common/wire/record_codec.h"
+#include "panal/v1/frames.pb.h"
+
+namespace panal {
+namespace {
+
+std::string BytesOf(const BubbleId& id) {
+  return std::string(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
+}
+
+template <typename Repeated>
+void AddAll(const std::vector<PeerContact>& contacts, Repeated* message) {
+  for (const PeerContact& contact : contacts) ToProto(contact, message->Add());
+}
+
+// One overload a kind of frame; each fills its field of the message.
+class Encoder {
+ public:
+  explicit Encoder(v1::LinkFrame* message) : message_(message) {}
+
+  void operator()(const Hello& frame) const {
+    v1::Hello* hello = message_->mutable_hello();
+    hello->set_protocol_min(frame.protocol_min);
+    hello->set_protocol_max(frame.protocol_max);
+    hello->mutable_features()->Add(frame.features.begin(), frame.features.end());
+    hello->set_capacity(frame.capacity);
+    hello->mutable_addresses()->Add(frame.addresses.begin(), frame.addresses.end());
+    hello->set_version(frame.version);
+  }
+
+  void operator()(const Join&) const { message_->mutable_join(); }
+
+  void operator()(const ForwardJoin& frame) const {
+    ToProto(frame.newcomer, message_->mutable_forward_join()->mutable_newcomer());
+    message_->mutable_forward_join()->set_ttl(static_cast<uint32_t>(frame.ttl));
+  }
+
+  void operator()(const NeighborAsk& frame) const {
+    message_->mutable_neighbor_ask()->set_high_priority(frame.high_priority);
+  }
+
+  void operator()(const NeighborReply& frame) const {
+    message_->mutable_neighbor_reply()->set_accepted(frame.accepted);
+  }
+
+  void operator()(const Disconnect& frame) const {
+    message_->mutable_disconnect()->set_leaving(frame.leaving);
+    AddAll(frame.replacements, message_->mutable_disconnect()->mutable_replacements());
+  }
+
+  void operator()(const Shuffle& frame) const {
+    v1::Shuffle* shuffle = message_->mutable_shuffle();
+    shuffle->set_ttl(static_cast<uint32_t>(frame.ttl));
+    for (const PeerId& id : frame.path) shuffle->add_path(id.ToBytes());
+    AddAll(frame.peers, shuffle->mutable_peers());
+  }
+
+  void operator()(const ShuffleReply& frame) const {
+    v1::ShuffleReply* reply = message_->mutable_shuffle_reply();
+    for (const PeerId& id : frame.path) reply->add_path(id.ToBytes());
+    AddAll(frame.peers, reply->mutable_peers());
+  }
+
+  void operator()(const Cast& frame) const {
+    v1::Cast* cast = message_->mutable_cast();
+    cast->set_bubble_id(BytesOf(frame.bubble));
+    cast->set_origin(frame.origin.ToBytes());
+    cast->set_seed(frame.seed);
+    cast->set_begin(frame.begin);
+    cast->set_end(frame.end);
+    cast->set_everyone(frame.everyone);
+    cast->set_hops(static_cast<uint32_t>(frame.hops));
+    cast->set_budget_ms(frame.budget_ms);
+    if (const auto* query = std::get_if<QueryPayload>(&frame.payload)) {
+      cast->mutable_query()->set_query(query->query);
+      cast->mutable_query()->set_limit(query->limit);
+    } else {
+      EncodePayload(std::get<PagePayload>(frame.payload), cast->mutable_page());
+    }
+  }
+
+  void operator()(const Answer& frame) const {
+    v1::Answer* answer = message_->mutable_answer();
+    answer->set_bubble_id(BytesOf(frame.bubble));
+    answer->set_begin(frame.begin);
+    answer->set_final(frame.final);
+    answer->set_visited(frame.visited);
+    answer->set_unanswered(frame.unanswered);
+    for (const Hit& hit : frame.hits) ToProto(hit, answer->add_hits());
+    answer->set_kept(frame.kept);
+    answer->set_full(frame.full);
+    answer->set_truncated(frame.truncated);
+  }
+
+  void operator()(const PageWant& frame) const {
+    v1::PageWant* want = message_->mutable_page_want();
+    want->set_publisher(frame.key.publisher.ToBytes());
+    want->set_number(frame.key.number);
+    want->set_version(frame.version);
+  }
+
+  void operator()(const PageBodyFrame& frame) const {
+    PANAL_CHECK(frame.page != nullptr);
+    ToProto(*frame.page, true, message_->mutable_page());
+  }
+
+  void operator()(const Measure& frame) const {
+    v1::Measure* measure = message_->mutable_measure();
+    measure->set_sequence(frame.sequence);
+    measure->set_round(frame.round);
+    measure->set_fish_id(frame.fish_id);
+    measure->set_fish(frame.fish);
+    measure->set_count(frame.count);
+    measure->set_degree(frame.degree);
+    measure->set_degree_squared(frame.degree_squared);
+    measure->set_last_count(frame.last_count);
+    measure->set_last_degree(frame.last_degree);
+    measure->set_last_degree_squared(frame.last_degree_squared);
+  }
+
+  void operator()(const MeasureAck& frame) const {
+    message_->mutable_measure_ack()->set_sequence(frame.sequence);
+  }
+
+  void operator()(const OpenStream& frame) const {
+    message_->mutable_open_stream()->set_method(frame.method);
+  }
+
+ private:
+  static void EncodePayload(const PagePayload& payload, v1::PagePayload* message) {
+    PANAL_CHECK(payload.page != nullptr);
+    ToProto(*payload.page, payload.has_body, message->mutable_page());
+    if (payload.peer_page != nullptr) {
+      ToProto(*payload.peer_page, true, message->mutable_peer_page());
+    }
+  }
+
+  v1::LinkFrame* const message_;
+};
+
+}  // namespace
+
+void ToProto(const Frame& frame, v1::LinkFrame* message) {
+  message->Clear();
+  std::visit(Encoder(message), frame);
+}
+
+std::string EncodeFrame(const Frame& frame) {
+  v1::LinkFrame message;
+  ToProto(frame, &message);
+  return message.SerializeAsString();
+}
+
+}  // namespace panal
