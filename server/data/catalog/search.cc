@@ -1,0 +1,105 @@
+#include "server/data/catalog/search.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/base/status.h"
+#include "server/data/catalog/codec.h"
+#include "server/data/catalog/peers.h"
+#include "server/data/catalog/query_plan.h"
+#include "server/data/catalog/record_rows.h"
+
+namespace panal::catalog {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kPublisherColumn = 8;
+
+// Stops the statements of a connection at a time, for as long as it lives.
+class TimeLimit {
+ public:
+  TimeLimit(Connection& db, absl::Duration time_max)
+      : db_(db),
+        end_(Clock::now() + absl::ToChronoNanoseconds(std::min(time_max, absl::Hours(1)))) {
+    sqlite3_progress_handler(db_.handle(), kStepsPerClockLook, &TimeLimit::IsOver, this);
+  }
+
+  TimeLimit(const TimeLimit&) = delete;
+  TimeLimit& operator=(const TimeLimit&) = delete;
+
+  ~TimeLimit() { sqlite3_progress_handler(db_.handle(), 0, nullptr, nullptr); }
+
+  bool over() const { return Clock::now() >= end_; }
+
+ private:
+  static int IsOver(void* limit) { return static_cast<TimeLimit*>(limit)->over() ? 1 : 0; }
+
+  Connection& db_;
+  const Clock::time_point end_;
+};
+
+// Adds matches, unranked, until the limit, the time or the candidates end.
+absl::Status Collect(Connection& db, const Query& query, const QueryPlan& plan, size_t limit,
+                     const TimeLimit& time, SearchResult& result) {
+  PANAL_ASSIGN_OR_RETURN(Statement candidates, db.QueryOnce(plan.sql, plan.values));
+  while (true) {
+    if (time.over()) {
+      result.out_of_time = true;
+      return absl::OkStatus();
+    }
+    absl::StatusOr<bool> found = candidates.Step();
+    if (candidates.interrupted()) {
+      result.out_of_time = true;
+      return absl::OkStatus();
+    }
+    if (!found.ok()) return found.status();
+    if (!*found) return absl::OkStatus();
+    PANAL_ASSIGN_OR_RETURN(RecordRow row, RecordFrom(candidates, db.path()));
+    PANAL_ASSIGN_OR_RETURN(PeerId publisher,
+                           IdFrom<PeerId>(candidates.Bytes(kPublisherColumn), db.path()));
+    if (!Matches(query, row.record, publisher)) continue;
+    if (result.hits.size() == limit) {
+      result.truncated = true;
+      return absl::OkStatus();
+    }
+    result.hits.push_back({std::move(row.record), {publisher, {}}});
+  }
+}
+
+absl::Status AddAddresses(Connection& db, std::vector<Hit>& hits) {
+  absl::flat_hash_map<PeerId, std::vector<std::string>> known;
+  for (Hit& hit : hits) {
+    auto [entry, added] = known.try_emplace(hit.publisher.id);
+    if (added) {
+      PANAL_ASSIGN_OR_RETURN(entry->second, PublishedAddresses(db, hit.publisher.id));
+    }
+    hit.publisher.addresses = entry->second;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<SearchResult> Search(Connection& db, const Query& query, int limit,
+                                    absl::Duration time_max, int64_t now_ms) {
+  SearchResult result;
+  QueryPlan plan = PlanQuery(query, now_ms);
+  {
+    TimeLimit time(db, time_max);
+    auto limit_count = static_cast<size_t>(std::max(limit, 0));
+    PANAL_RETURN_IF_ERROR(Collect(db, query, plan, limit_count, time, result));
+  }
+  // Where words are rarer, they say more. Among equals the order of the index, newest first, stays.
+  std::stable_sort(result.hits.begin(), result.hits.end(), [](const Hit& a, const Hit& b) {
+    return a.record.name.size() < b.record.name.size();
+  });
+  PANAL_RETURN_IF_ERROR(AddAddresses(db, result.hits));
+  return result;
+}
+
+}  // namespace panal::catalog

@@ -1,0 +1,18 @@
+// Search over own and kept pages (catalog.h: Search).
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/model/query.h"
+#include "server/data/catalog/catalog.h"
+#include "server/data/catalog/sqlite.h"
+
+namespace panal::catalog {
+
+// Instructions of SQLite's virtual machine between two looks at the clock. Guess: well below 1 ms.
+inline constexpr int kStepsPerClockLook = 2000;
+
+absl::StatusOr<SearchResult> Search(Connection& db, const Query& query, int limit,
+                                    absl::Duration time_max, int64_t now_ms);
+
+}  // namespace panal::catalog

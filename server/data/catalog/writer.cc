@@ -1,0 +1,108 @@
+#include "server/data/catalog/writer.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+
+namespace panal::catalog {
+namespace {
+
+constexpr absl::Duration kOverloadedRetry = absl::Milliseconds(100);
+
+}  // namespace
+
+Writer::Writer(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+
+absl::Status Writer::Write(WriteJob job) {
+  Waiting own{.job = job};
+  MutexLock lock(&mutex_);
+  if (queue_.size() >= kWriteQueueMax) {
+    return OverloadedError(
+        absl::StrCat("the catalog has ", queue_.size(), " writes waiting, limit ", kWriteQueueMax),
+        kOverloadedRetry);
+  }
+  queue_.push_back(&own);
+  while (!own.done) {
+    if (led_) {
+      changed_.Wait(&mutex_);
+    } else {
+      LeadUntilDone(own);
+    }
+  }
+  return own.result;
+}
+
+void Writer::LeadUntilDone(Waiting& own) {
+  led_ = true;
+  while (!own.done) {
+    Batch batch = TakeBatch();
+    mutex_.Unlock();
+    Commit(batch);
+    WorkCounters work = connection_->work();
+    mutex_.Lock();
+    for (Waiting* waiting : batch) waiting->done = true;
+    counters_.jobs += static_cast<int64_t>(batch.size());
+    counters_.work = work;
+    changed_.SignalAll();
+  }
+  led_ = false;
+  changed_.SignalAll();
+}
+
+Writer::Batch Writer::TakeBatch() {
+  size_t count = std::min(queue_.size(), kWriteBatchMax);
+  Batch batch(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
+  return batch;
+}
+
+void Writer::Commit(const Batch& batch) {
+  absl::Status status = TryCommit(batch);
+  if (status.ok()) return;
+  if (ReasonOf(status) == ErrorReason::kStorageFull) MakeRoom();
+  for (Waiting* waiting : batch) {
+    status = TryCommit({waiting});
+    if (!status.ok()) waiting->result = status;
+  }
+}
+
+// Not OK: nothing of the batch is committed, and no transaction is open.
+absl::Status Writer::TryCommit(const Batch& batch) {
+  absl::Status status = connection_->Run("BEGIN IMMEDIATE");
+  for (size_t i = 0; status.ok() && i < batch.size(); ++i) status = RunOne(*batch[i]);
+  if (status.ok()) status = connection_->Run("COMMIT");
+  if (connection_->InTransaction()) connection_->Run("ROLLBACK").IgnoreError();
+  if (!status.ok()) return status;
+  MutexLock lock(&mutex_);
+  ++counters_.commits;
+  return status;
+}
+
+// Not OK: the transaction is lost, for this job's or for SQLite's own reasons.
+absl::Status Writer::RunOne(Waiting& waiting) {
+  PANAL_RETURN_IF_ERROR(connection_->Run("SAVEPOINT job"));
+  waiting.result = waiting.job(*connection_);
+  if (!waiting.result.ok()) {
+    if (!connection_->InTransaction()) return waiting.result;
+    PANAL_RETURN_IF_ERROR(connection_->Run("ROLLBACK TO job"));
+  }
+  return connection_->Run("RELEASE job");
+}
+
+// What is in the write-ahead log moves to the database, so that the log's room can be used again:
+// removing things must work when the disk is full.
+void Writer::MakeRoom() {
+  sqlite3_wal_checkpoint_v2(connection_->handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr,
+                            nullptr);
+}
+
+Writer::Counters Writer::counters() {
+  MutexLock lock(&mutex_);
+  return counters_;
+}
+
+}  // namespace panal::catalog
