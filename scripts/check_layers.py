@@ -45,7 +45,7 @@ Ban = collections.namedtuple("Ban", "pattern instead where unless", defaults=["c
 REPRODUCIBLE = [
     Ban(r"\b(flat_hash_|node_hash_|unordered_)(map|set)", "use absl::btree_map or _set: the order "
         "of iteration must not depend on the run"),
-    Ban(r"\bNow\(\)|::now\(\)", "take `now` as a parameter"),
+    Ban(r"\bNow\(\)|_clock::now\(\)|\bClock::now\(\)", "take `now` as a parameter"),
     Ban(r"\bRandomSeedFromSystem\b|\brandom_device\b", "take a Random or a seed as a parameter"),
     Ban(r"\bstd::\w+_distribution\b|\bstd::hash\b", "use common/base/random.h: the result of the "
         "standard library's differs between machines"),
@@ -231,6 +231,8 @@ SELF_TEST = [
     ("server/processing/c.cc", '#include "absl/time/clock.h"\n', "no clock"),
     ("server/processing/h.cc", "absl::flat_hash_map<int, int> m;\n", "absl::btree_map"),
     ("server/processing/n.cc", "\nauto t = absl::Now();\n", ":2: `Now()` is banned: take `now`"),
+    ("tests/sim/clock.cc", "auto t = std::chrono::steady_clock::now();\n", "take `now`"),
+    ("tests/sim/virtual.cc", "absl::Time Simulation::now() const { return now_; }\n", None),
     ("server/data/g.cc", "#include <grpcpp/grpcpp.h>\n", "value types"),
     ("common/wire/g.cc", "#include <grpcpp/grpcpp.h>\n", "common/rpc's"),
     ("server/data/v.cc", "void F(std::string_view s);\n", "absl::string_view"),
