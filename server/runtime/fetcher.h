@@ -11,7 +11,8 @@
 // - T4. A directory is fetched listing first, then everything below it, kChildrenMax contents at once;
 //   the sources of the directory are tried first for its entries, then a search for the entry's id.
 // - T5. A fetch without any source for FetchRequest::timeout ends with SOURCE_NOT_FOUND, which says how many
-//   peers were asked. While sources deliver there is no limit.
+//   peers were asked; at once when every peer of the mesh was asked and none has the file. While sources
+//   deliver there is no limit.
 // - T6. Two programs that fetch the same id share one fetch.
 //
 // All state belongs to the node loop: every method but the constructor's posts there. Thread-safe.

@@ -1,0 +1,329 @@
+#include "server/runtime/content_receiver.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "server/runtime/fetcher.h"
+
+namespace panal {
+namespace {
+
+// A manifest that does not come within this time is asked from another source. Guess: a dial and a read.
+constexpr absl::Duration kManifestTimeout = absl::Seconds(10);
+
+// Bits of docs/protocol/files.md: bit i of byte i/8, least significant first. Empty: all are held.
+std::vector<bool> HeldFromBitmap(const std::string& bitmap, size_t blocks) {
+  if (bitmap.empty()) return {};
+  std::vector<bool> held(blocks);
+  for (size_t i = 0; i < blocks && i / 8 < bitmap.size(); ++i) {
+    held[i] = (static_cast<uint8_t>(bitmap[i / 8]) >> (i % 8)) & 1;
+  }
+  return held;
+}
+
+// An error of this machine, not of a source: the fetch cannot go on.
+bool IsLocal(const absl::Status& status) {
+  ErrorReason reason = ReasonOf(status);
+  return reason == ErrorReason::kStorageFull || reason == ErrorReason::kStorageFailed ||
+         reason == ErrorReason::kCatalogCorrupt;
+}
+
+}  // namespace
+
+ContentReceiver::ContentReceiver(const FileId& id, const FetchOptions& options, FileStore& files,
+                                 BlockSources& sources, Random& random, ReceiverHost host)
+    : id_(id),
+      options_(options),
+      files_(files),
+      blocks_(sources),
+      random_(random),
+      host_(std::move(host)) {}
+
+ContentReceiver::~ContentReceiver() {
+  for (const auto& [key, size] : reserved_) host_.release(size);
+}
+
+void ContentReceiver::Release(const PeerId& source, uint32_t index) {
+  auto it = reserved_.find({source, index});
+  if (it == reserved_.end()) return;
+  host_.release(it->second);
+  reserved_.erase(it);
+}
+
+void ContentReceiver::ReleaseAll(const PeerId& source) {
+  auto it = reserved_.lower_bound({source, 0});
+  while (it != reserved_.end() && it->first.first == source) {
+    host_.release(it->second);
+    it = reserved_.erase(it);
+  }
+}
+
+void ContentReceiver::Begin() {
+  last_progress_ = absl::Now();
+  auto held = std::make_shared<absl::StatusOr<FileStore::Held>>(absl::UnknownError(""));
+  host_.run([this, held] { *held = files_.FindHeld(id_); },
+            [this, held] { Found(std::move(*held)); });
+}
+
+void ContentReceiver::Found(absl::StatusOr<FileStore::Held> held) {
+  if (held.ok()) {
+    Manifest manifest = held->manifest;
+    Receive(manifest, std::move(held));
+    return;
+  }
+  if (IsLocal(held.status())) return End(held.status());
+  AskManifest();
+}
+
+void ContentReceiver::AddSource(const PeerId& source, absl::Time now) {
+  if (ended_ || static_cast<int>(sources_known_.size()) >= options_.known_sources_max) return;
+  if (!sources_known_.insert(source).second) return;
+  searching_ = false;
+  if (fetch_ != nullptr) {
+    Feed(SourceAdded{source}, now);
+    return;
+  }
+  sources_untried_.insert(source);
+  AskManifest();
+}
+
+void ContentReceiver::AskManifest() {
+  if (ended_ || fetch_ != nullptr || manifest_source_) return;
+  if (sources_untried_.empty()) {
+    if (!std::exchange(searching_, true)) host_.find_sources(id_);
+    return;
+  }
+  auto it = sources_untried_.begin();
+  std::advance(it, static_cast<long>(random_.Below(sources_untried_.size())));
+  manifest_source_ = *it;
+  sources_untried_.erase(it);
+  manifest_asked_ = absl::Now();
+  blocks_.WantManifest(*manifest_source_, id_);
+}
+
+void ContentReceiver::OnManifest(const PeerId& source, ManifestAnswer answer, absl::Time now) {
+  if (ended_) return;
+  if (fetch_ != nullptr) {
+    Feed(SourceReady{source, HeldFromBitmap(answer.held, manifest_->blocks.size())}, now);
+    return;
+  }
+  if (manifest_source_ != source) return;
+  auto manifest = std::make_shared<absl::StatusOr<Manifest>>(absl::UnknownError(""));
+  auto shared = std::make_shared<ManifestAnswer>(std::move(answer));
+  host_.run([this, manifest, shared] { *manifest = DecodeManifest(shared->manifest, id_); },
+            [this, source, manifest, shared] {
+              ManifestDecoded(source, *manifest, std::move(*shared));
+            });
+}
+
+void ContentReceiver::ManifestDecoded(const PeerId& source,
+                                      const absl::StatusOr<Manifest>& manifest,
+                                      ManifestAnswer answer) {
+  if (ended_ || fetch_ != nullptr || manifest_source_ != source) return;
+  if (!manifest.ok()) {
+    LogLimited(LogLevel::kWarning, "manifest_refused",
+               {{"source", source.ToShortText()}, {"why", std::string(manifest.status().message())}});
+    last_failure_ = absl::StrCat(source.ToShortText(), ": ", manifest.status().message());
+    manifest_source_.reset();
+    AskManifest();
+    return;
+  }
+  manifest_ = *manifest;
+  if (answer.has_inline_content) return ReceiveInline(source, std::move(answer.inline_content));
+  held_by_[source] = std::move(answer.held);
+  auto held = std::make_shared<absl::StatusOr<FileStore::Held>>(absl::UnknownError(""));
+  host_.run([this, held, manifest = *manifest_] { *held = files_.BeginReceive(manifest); },
+            [this, held, manifest = *manifest_] { Receive(manifest, std::move(*held)); });
+}
+
+void ContentReceiver::ReceiveInline(const PeerId& source, std::string content) {
+  auto result = std::make_shared<absl::Status>();
+  uint64_t size = content.size();
+  host_.run(
+      [this, result, manifest = *manifest_, content = std::move(content)] {
+        *result = files_.ReceiveInline(manifest, content);
+      },
+      [this, result, source, size] {
+        if (result->ok()) {
+          held_bytes_ = received_bytes_ = size;
+          contributors_.insert(source);
+          last_progress_ = absl::Now();
+          return End(absl::OkStatus());
+        }
+        if (IsLocal(*result)) return End(*result);
+        last_failure_ = absl::StrCat(source.ToShortText(), ": ", result->message());
+        manifest_.reset();
+        manifest_source_.reset();
+        AskManifest();
+      });
+}
+
+void ContentReceiver::Receive(const Manifest& manifest, absl::StatusOr<FileStore::Held> held) {
+  if (ended_) return;
+  if (!held.ok()) return End(held.status());
+  manifest_ = manifest;
+  std::vector<bool> blocks = held->held;
+  if (blocks.empty()) blocks.assign(manifest.blocks.size(), true);
+  for (uint32_t i = 0; i < blocks.size(); ++i) {
+    if (blocks[i]) held_bytes_ += manifest.BlockSize(i);
+  }
+  fetch_ = Fetch::Create(std::move(blocks), options_, random_);
+  manifest_source_.reset();
+  absl::Time now = absl::Now();
+  Feed(FetchTick{}, now);
+  for (const PeerId& source : std::set<PeerId>(sources_known_)) {  // Feeding may drop some.
+    if (!ended_) Feed(SourceAdded{source}, now);
+  }
+}
+
+void ContentReceiver::OnRefused(const PeerId& source, bool manifest, uint32_t index,
+                                const std::string& reason, absl::Time now) {
+  if (ended_) return;
+  if (fetch_ != nullptr) {
+    if (manifest) {
+      Feed(SourceFailed{source, reason}, now);
+    } else {
+      Release(source, index);
+      Feed(BlockFailed{source, index, BlockFailure::kRefused}, now);
+    }
+    return;
+  }
+  if (manifest_source_ != source) return;
+  last_failure_ = absl::StrCat(source.ToShortText(), ": ", reason);
+  manifest_source_.reset();
+  AskManifest();
+}
+
+void ContentReceiver::OnSourceClosed(const PeerId& source, const std::string& why,
+                                     absl::Time now) {
+  if (ended_ || sources_known_.erase(source) == 0) return;
+  last_failure_ = absl::StrCat(source.ToShortText(), ": ", why);
+  sources_untried_.erase(source);
+  ReleaseAll(source);
+  if (fetch_ != nullptr) {
+    Feed(SourceFailed{source, why}, now);
+    return;
+  }
+  if (manifest_source_ != source) return;
+  manifest_source_.reset();
+  AskManifest();
+}
+
+void ContentReceiver::OnBlockReceived(const PeerId& source, uint32_t index,
+                                      const absl::Status& result, absl::Time now) {
+  if (ended_ || fetch_ == nullptr || index >= manifest_->blocks.size()) return;
+  uint32_t size = manifest_->BlockSize(index);
+  if (result.ok()) {
+    held_bytes_ += size;
+    received_bytes_ += size;
+    contributors_.insert(source);
+    dirty_ = true;
+    last_progress_ = now;
+    Feed(BlockStored{source, index}, now);
+    return;
+  }
+  if (IsLocal(result)) return End(result);
+  bool corrupt = ReasonOf(result) == ErrorReason::kBlockCorrupt;
+  if (corrupt) {
+    LogLimited(LogLevel::kWarning, "block_corrupt",
+               {{"source", source.ToShortText()}, {"file", id_.ToShortText()},
+                {"block", absl::StrCat(index)}});
+  }
+  last_failure_ = absl::StrCat(source.ToShortText(), ": ", result.message());
+  Feed(BlockFailed{source, index, corrupt ? BlockFailure::kCorrupt : BlockFailure::kLocal}, now);
+}
+
+void ContentReceiver::Tick(absl::Time now) {
+  if (ended_) return;
+  if (fetch_ == nullptr) {
+    if (manifest_source_ && !manifest_ && now - manifest_asked_ > kManifestTimeout) {
+      OnRefused(*manifest_source_, /*manifest=*/true, 0, "no manifest within 10 s", now);
+    } else if (!manifest_source_ && searching_) {
+      host_.find_sources(id_);
+    }
+    return;
+  }
+  Feed(FetchTick{}, now);
+  if (ended_) return;
+  if (searching_) host_.find_sources(id_);
+  if (dirty_ && now - last_checkpoint_ >= kCheckpointInterval) Checkpoint();
+}
+
+void ContentReceiver::Resume() {
+  std::vector<WantBlock> waiting = std::move(waiting_for_room_);
+  waiting_for_room_.clear();
+  for (const WantBlock& want : waiting) Perform(want);
+}
+
+void ContentReceiver::Checkpoint() {
+  dirty_ = false;
+  last_checkpoint_ = absl::Now();
+  auto result = std::make_shared<absl::Status>();
+  host_.run([this, result] { *result = files_.CheckpointReceive(id_); },
+            [this, result] {
+              if (!result->ok() && IsLocal(*result)) End(*result);
+            });
+}
+
+bool ContentReceiver::Busy() const {
+  if (fetch_ == nullptr) return manifest_source_.has_value();
+  return fetch_->sources_open() > 0;
+}
+
+void ContentReceiver::Feed(const FetchInput& input, absl::Time now) {
+  std::vector<FetchOutput> outputs;
+  fetch_->Handle(input, now, outputs);
+  for (const FetchOutput& output : outputs) {
+    if (ended_) return;
+    std::visit([this](const auto& one) { Perform(one); }, output);
+  }
+}
+
+void ContentReceiver::Perform(const OpenSource& output) {
+  auto it = held_by_.find(output.source);
+  if (it == held_by_.end()) return blocks_.WantManifest(output.source, id_);
+  std::string bitmap = std::move(it->second);
+  held_by_.erase(it);
+  Feed(SourceReady{output.source, HeldFromBitmap(bitmap, manifest_->blocks.size())}, absl::Now());
+}
+
+void ContentReceiver::Perform(const WantBlock& output) {
+  uint32_t size = manifest_->BlockSize(output.index);
+  std::pair<PeerId, uint32_t> key{output.source, output.index};
+  if (!reserved_.contains(key)) {
+    if (!host_.reserve(size)) {
+      waiting_for_room_.push_back(output);  // At most options_.wants_max of them.
+      return;
+    }
+    reserved_[key] = size;
+  }
+  blocks_.WantBlock(output.source, id_, output.index, size);
+}
+
+void ContentReceiver::Perform(const CloseSource& output) {
+  if (output.why != "complete") {
+    last_failure_ = absl::StrCat(output.source.ToShortText(), ": ", output.why);
+  }
+  sources_known_.erase(output.source);
+}
+
+void ContentReceiver::Perform(const FetchComplete&) {
+  auto result = std::make_shared<absl::Status>();
+  host_.run([this, result] { *result = files_.CheckpointReceive(id_); },
+            [this, result] { End(*result); });
+}
+
+void ContentReceiver::Perform(const SourcesExhausted& output) {
+  if (!output.why.empty()) last_failure_ = output.why;
+  if (!std::exchange(searching_, true)) host_.find_sources(id_);
+}
+
+void ContentReceiver::End(const absl::Status& status) {
+  if (std::exchange(ended_, true)) return;
+  host_.on_ended(id_, status);
+}
+
+}  // namespace panal

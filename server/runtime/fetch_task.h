@@ -1,0 +1,53 @@
+// One fetch that programs asked for: a content, and for a directory everything below it. What is known of
+// it; the work is Fetcher's and ContentReceiver's.
+//
+// All state belongs to the node loop.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "common/model/listing.h"
+#include "server/application/mesh.h"
+
+namespace panal {
+
+struct FetchTask {
+  FileId id;
+  absl::Duration timeout;
+  std::string name;          // To publish it under; from the request or the first hit.
+  Attributes attributes;     // From the first hit.
+  FileType type = FileType::kFile;
+
+  std::map<uint64_t, FetchHandlers> callers;  // By the number given to the caller.
+  std::set<PeerId> sources;  // Tried first for every content. At most FetchOptions::known_sources_max.
+
+  std::set<FileId> active;   // Being received now.
+  std::set<FileId> seen;     // Ever begun or waiting; at most kListingEntriesMax per listing.
+  std::deque<FileId> waiting;
+  int listings_open = 0;     // Listings being read by workers.
+
+  // Totals of what is done; what is active is added when progress is told.
+  uint64_t done_bytes = 0;
+  uint64_t total_bytes = 0;
+  uint64_t received_bytes = 0;
+  uint64_t files_done = 0;
+  uint64_t files_total = 1;
+  std::set<PeerId> contributors;
+  uint64_t peers_asked = 0;
+  absl::Time last_progress;
+  bool publishing = false;
+
+  // Adds the entries of a listing that were not seen before.
+  void AddEntries(const std::vector<ListingEntry>& entries);
+  // Whether nothing is left to receive.
+  bool Received() const { return active.empty() && waiting.empty() && listings_open == 0; }
+};
+
+}  // namespace panal
