@@ -1,8 +1,8 @@
-// LAYER 1: one call, wherever it came from. The API port, a peer's Call stream and the same process all
-// become a Call and go through one router (server/application/router.h).
+// LAYER 1: one call, wherever it came from. The API port, a peer's Call stream and the same process
+// all become a Call and go through one router (server/application/router.h).
 //
-// Threads: the methods may be called from any thread and never block; callbacks come on any thread, must
-// not block, and may call methods of the same call. One read and one write may be outstanding.
+// Threads: the methods may be called from any thread and never block; callbacks come on any thread,
+// must not block, and may call methods of the same call. One read and one write may be outstanding.
 #pragma once
 
 #include <functional>
@@ -28,18 +28,18 @@ enum class CallOrigin : uint8_t {
 };
 
 struct CallHead {
-  std::string method;      // `/package.Service/Method`.
-  CallMetadata metadata;   // What the caller sent; for kMesh without `panal-` keys.
+  std::string method;     // `/package.Service/Method`.
+  CallMetadata metadata;  // What the caller sent; for kMesh without `panal-` keys.
   absl::Time deadline = absl::InfiniteFuture();
   CallOrigin origin = CallOrigin::kApi;
-  PeerId peer;             // kMesh: the caller, proven. Zeros otherwise.
-  std::string reference;   // kMesh: the object reference that was called. Empty otherwise.
-  std::string caller;      // For fairness between callers: address host or peer id.
+  PeerId peer;            // kMesh: the caller, proven. Zeros otherwise.
+  std::string reference;  // kMesh: the object reference that was called. Empty otherwise.
+  std::string caller;     // For fairness between callers: address host or peer id.
 };
 
 // How a call ended. `details` is a serialized google.rpc.Status (the `grpc-status-details-bin`).
 struct CallResult {
-  int code = 0;            // gRPC status code.
+  int code = 0;  // gRPC status code.
   std::string message;
   std::string details;
   CallMetadata trailing_metadata;
@@ -66,6 +66,7 @@ class Call {
   virtual void OnCancel(std::function<void()> callback) = 0;
   virtual bool cancelled() const = 0;
 };
+
 using CallPtr = std::shared_ptr<Call>;
 
 // The caller's side of a call to another peer: what a router splices a Call onto.
@@ -82,6 +83,7 @@ class OutgoingCall {
   virtual void OnFinished(std::function<void(CallResult)> callback) = 0;
   virtual void Cancel() = 0;
 };
+
 using OutgoingCallPtr = std::shared_ptr<OutgoingCall>;
 
 // Opens calls to objects of other peers over their Call streams. Implemented by the runtime.

@@ -66,7 +66,7 @@ struct FetchProgress {
 
 struct FetchRequest {
   FileId id;
-  std::vector<PeerId> sources;  // Known in advance.
+  std::vector<PeerId> sources;                 // Known in advance.
   absl::Duration timeout = absl::Seconds(10);  // To find a source before giving up.
   std::string name;  // To publish it under. Empty: the name its publisher gave it.
 };
@@ -85,7 +85,8 @@ class Mesh {
   virtual PeerStatus Status() = 0;
   virtual std::vector<NeighborInfo> Neighbors() = 0;  // Ascending ids.
 
-  // Starts a search; `query` parses. Returns a number for CancelSearch. on_done always comes unless cancelled.
+  // Starts a search; `query` parses. Returns a number for CancelSearch. on_done always comes unless
+  // cancelled.
   virtual uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit,
                                absl::Duration timeout, SearchHandlers handlers) = 0;
   virtual void CancelSearch(uint64_t search) = 0;
@@ -98,8 +99,8 @@ class Mesh {
   // Own records changed: sign, store and spread the pages that are dirty.
   virtual void PagesChanged() = 0;
 
-  // Looks for the one peer whose id begins with `prefix`: itself, neighbors, catalog, then the mesh.
-  // Errors: PEER_ID_INVALID, PEER_UNKNOWN, PEER_AMBIGUOUS.
+  // Looks for the one peer whose id begins with `prefix`: itself, neighbors, catalog, then the
+  // mesh. Errors: PEER_ID_INVALID, PEER_UNKNOWN, PEER_AMBIGUOUS.
   virtual void ResolvePeer(std::string prefix,
                            std::function<void(absl::StatusOr<PeerContact>)> done) = 0;
 

@@ -1,0 +1,38 @@
+// The peer itself as a remote object (proto/panal/v1/peer_object.proto). Its streams Link and Call
+// belong to the mesh port and are not served here.
+#pragma once
+
+#include "panal/v1/peer_object.pb.h"
+#include "server/application/mesh.h"
+#include "server/application/router.h"
+#include "server/application/servant.h"
+#include "server/data/block_store/block_store.h"
+#include "server/data/catalog/catalog.h"
+
+namespace panal {
+
+class PeerServant final : public Servant {
+ public:
+  // Everything passed must outlive the servant and its calls.
+  PeerServant(Dispatcher& dispatcher, const Router& router, Mesh& mesh, Catalog& catalog,
+              BlockStore& blocks);
+
+ private:
+  absl::StatusOr<v1::GetPeerResponse> GetPeer(const CallHead& head,
+                                              const v1::GetPeerRequest& request);
+  absl::StatusOr<v1::ListNeighborsResponse> ListNeighbors(const CallHead& head,
+                                                          const v1::ListNeighborsRequest& request);
+  absl::StatusOr<v1::ListObjectsResponse> ListObjects(const CallHead& head,
+                                                      const v1::ListObjectsRequest& request);
+  void ResolvePeer(const CallHead& head, const v1::ResolvePeerRequest& request,
+                   Responder<v1::ResolvePeerResponse> respond);
+  absl::StatusOr<v1::DiagnoseResponse> Diagnose(const CallHead& head,
+                                                const v1::DiagnoseRequest& request);
+
+  const Router& router_;
+  Mesh& mesh_;
+  Catalog& catalog_;
+  BlockStore& blocks_;
+};
+
+}  // namespace panal
