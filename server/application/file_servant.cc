@@ -178,12 +178,12 @@ absl::StatusOr<FetchRequest> FetchRequestOf(const v1::FetchFileRequest& request,
 
 }  // namespace
 
-FileServant::FileServant(Dispatcher& dispatcher, Mesh& mesh, Catalog& catalog, FileStore& files,
+FileServant::FileServant(Dispatcher& dispatcher, FileStore& files, Catalog& catalog, Mesh& mesh,
                          std::vector<std::string> roots)
     : Servant("panal.v1.FileObject", dispatcher),
-      mesh_(mesh),
-      catalog_(catalog),
       files_(files),
+      catalog_(catalog),
+      mesh_(mesh),
       roots_(std::move(roots)),
       uploads_(std::make_shared<std::atomic<int>>(0)) {
   Unary("PutFile", WorkClass::kBulk, &FileServant::PutFile);

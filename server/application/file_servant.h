@@ -40,7 +40,7 @@ class FileServant final : public Servant {
  public:
   // `roots`: folders that AddPath may add from, resolved. Everything passed by reference must
   // outlive the servant and its calls.
-  FileServant(Dispatcher& dispatcher, Mesh& mesh, Catalog& catalog, FileStore& files,
+  FileServant(Dispatcher& dispatcher, FileStore& files, Catalog& catalog, Mesh& mesh,
               std::vector<std::string> roots);
 
  private:
@@ -74,9 +74,9 @@ class FileServant final : public Servant {
   using Listing = std::vector<ListingEntry>;
   absl::StatusOr<std::shared_ptr<const Listing>> ListingOf(const FileId& id);
 
-  Mesh& mesh_;
-  Catalog& catalog_;
   FileStore& files_;
+  Catalog& catalog_;
+  Mesh& mesh_;
   const std::vector<std::string> roots_;
   // Shared with the uploads, which count themselves out.
   const std::shared_ptr<std::atomic<int>> uploads_;

@@ -16,21 +16,21 @@ HealthServant::HealthServant(Dispatcher& dispatcher, const Router& router)
 }
 
 HealthServant::CheckResponse::ServingStatus HealthServant::StatusOf(
-    const std::string& service, const std::vector<std::string>& services, bool stopping) {
+    const std::string& service, const std::vector<std::string>& services, bool serving) {
   if (!service.empty() && !std::binary_search(services.begin(), services.end(), service)) {
     return CheckResponse::SERVICE_UNKNOWN;
   }
-  return stopping ? CheckResponse::NOT_SERVING : CheckResponse::SERVING;
+  return serving ? CheckResponse::SERVING : CheckResponse::NOT_SERVING;
 }
 
 absl::StatusOr<HealthServant::CheckResponse> HealthServant::Check(const CallHead& head,
                                                                   const CheckRequest& request) {
-  bool stopping = false;
+  bool serving = false;
   {
     MutexLock lock(&mutex_);
-    stopping = stopping_;
+    serving = serving_;
   }
-  const auto status = StatusOf(request.service(), router_.Services(), stopping);
+  const auto status = StatusOf(request.service(), router_.Services(), serving);
   if (status == CheckResponse::SERVICE_UNKNOWN) {
     const std::string shown = request.service().substr(0, 256);
     return Error(ErrorReason::kObjectNotFound, absl::StrCat("no service \"", shown, "\""),
@@ -66,10 +66,10 @@ void HealthServant::Watch(const CallHead& head, const CheckRequest& request,
   TellWatchers();
 }
 
-void HealthServant::SetStopping() {
+void HealthServant::SetServing(bool serving) {
   {
     MutexLock lock(&mutex_);
-    stopping_ = true;
+    serving_ = serving;
   }
   TellWatchers();
 }
@@ -102,7 +102,7 @@ HealthServant::TakeNews() {
   std::vector<std::pair<StreamWriter<CheckResponse>, CheckResponse>> news;
   const std::vector<std::string> services = router_.Services();
   for (Watcher& watcher : watchers_) {
-    const auto status = StatusOf(watcher.service, services, stopping_);
+    const auto status = StatusOf(watcher.service, services, serving_);
     if (status == watcher.told) continue;
     watcher.told = status;
     CheckResponse response;

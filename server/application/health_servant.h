@@ -22,8 +22,8 @@ class HealthServant final : public Servant {
   // Everything passed must outlive the servant and its calls.
   HealthServant(Dispatcher& dispatcher, const Router& router);
 
-  // The peer is stopping: everything is NOT_SERVING from now on, watchers are told.
-  void SetStopping();
+  // Whether the peer serves; NOT_SERVING at first. Watchers are told.
+  void SetServing(bool serving);
   // Tells the watchers whose answer changed. To be called when the router's objects changed.
   void TellWatchers();
 
@@ -41,14 +41,14 @@ class HealthServant final : public Servant {
   void Watch(const CallHead& head, const CheckRequest& request, StreamWriter<CheckResponse> writer);
   static CheckResponse::ServingStatus StatusOf(const std::string& service,
                                                const std::vector<std::string>& services,
-                                               bool stopping);
+                                               bool serving);
   // What the watchers do not know yet.
   std::vector<std::pair<StreamWriter<CheckResponse>, CheckResponse>> TakeNews()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Router& router_;
   Mutex mutex_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool serving_ ABSL_GUARDED_BY(mutex_) = false;
   bool changed_ ABSL_GUARDED_BY(mutex_) = false;
   bool telling_ ABSL_GUARDED_BY(mutex_) = false;
   std::list<Watcher> watchers_ ABSL_GUARDED_BY(mutex_);

@@ -128,4 +128,10 @@ Response ReflectionServant::Answer(const Request& request) const {
   return response;
 }
 
+std::vector<std::shared_ptr<ReflectionServant>> MakeReflectionServants(Dispatcher& dispatcher,
+                                                                       const Router& router) {
+  return {std::make_shared<ReflectionServant>(kReflectionV1, dispatcher, router),
+          std::make_shared<ReflectionServant>(kReflectionV1Alpha, dispatcher, router)};
+}
+
 }  // namespace panal

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
@@ -34,5 +35,9 @@ class ReflectionServant final : public Servant {
   const Router& router_;
   const google::protobuf::DescriptorPool& pool_;
 };
+
+// One servant a version.
+std::vector<std::shared_ptr<ReflectionServant>> MakeReflectionServants(Dispatcher& dispatcher,
+                                                                       const Router& router);
 
 }  // namespace panal
