@@ -1,0 +1,155 @@
+#include "server/runtime/mesh_port.h"
+
+#include <grpc/compression.h>
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/rpc/stream_admission.h"
+#include "common/rpc/tls_credentials.h"
+#include "server/runtime/grpc_links.h"
+#include "server/runtime/listen_address.h"
+#include "server/runtime/mesh_service.h"
+#include "server/runtime/peer_channels.h"
+#include "server/runtime/peer_methods.h"
+
+namespace panal {
+namespace {
+
+// Streams a peer may hold on one connection. Two are needed; the rest is for streams to come.
+constexpr int kStreamsPerConnectionMax = 64;
+// Time for TLS. Guess: as a whole dial, doubled.
+constexpr int kHandshakeTimeoutMs = 10'000;
+// A connection without streams is closed after this long. Guess: longer than a dialler's own limit.
+constexpr int kConnectionIdleMaxMs = 120'000;
+// Peers ping every kPingInterval; half of it is tolerated.
+constexpr int kPingIntervalMinMs = 5'000;
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+void SetServerArguments(grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(kControlMessageMax);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kConnectionIdleMaxMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kPingInterval));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kPingTimeout));
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kPingIntervalMinMs);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+}
+
+// Stands in until the Call and Blocks streams are here: every call ends with UNIMPLEMENTED.
+class UnimplementedCall final : public OutgoingCall {
+ public:
+  void Write(std::string, std::function<void(bool ok)> done) override { done(false); }
+
+  void HalfClose() override {}
+
+  void Read(std::function<void(std::optional<std::string>)> done) override { done(std::nullopt); }
+
+  void OnInitialMetadata(std::function<void(CallMetadata)>) override {}
+
+  void OnFinished(std::function<void(CallResult)> callback) override {
+    callback(ResultOf(Error(ErrorReason::kMethodNotFound, "calls to other peers are not served")));
+  }
+
+  void Cancel() override {}
+};
+
+class UnimplementedCalls final : public PeerCalls {
+ public:
+  OutgoingCallPtr Open(const PeerId&, const std::string&, const CallHead&) override {
+    return std::make_shared<UnimplementedCall>();
+  }
+};
+
+class UnimplementedBlocks final : public BlocksClient {
+ public:
+  absl::StatusOr<std::unique_ptr<BlocksStream>> Open(const PeerContact&, BlocksEvents) override {
+    return Error(ErrorReason::kMethodNotFound, "blocks of other peers are not fetched");
+  }
+};
+
+class GrpcMeshPort final : public MeshPort {
+ public:
+  GrpcMeshPort(const MeshPortOptions& options, const Identity& identity, Hello hello,
+               LinkEvents events)
+      : tls_(identity),
+        admission_(identity, options.mesh, tls_),
+        channels_(tls_),
+        links_(identity.peer_id(), std::move(hello), std::move(events), tls_, admission_,
+               channels_),
+        service_(admission_) {
+    RegisterStreams();
+  }
+
+  ~GrpcMeshPort() override { Shutdown(); }
+
+  absl::Status Start(const MeshPortOptions& options) {
+    grpc::ServerBuilder builder;
+    SetServerArguments(builder);
+    builder.RegisterCallbackGenericService(&service_);
+    absl::StatusOr<BoundServer> bound = StartServer(builder, options.listen, tls_.ForServer());
+    if (!bound.ok()) return bound.status();
+    bound_ = std::move(*bound);
+    return absl::OkStatus();
+  }
+
+  std::string address() const override { return bound_.address; }
+
+  Links& links() override { return links_; }
+
+  PeerCalls& calls() override { return calls_; }
+
+  BlocksClient& blocks() override { return blocks_; }
+
+  void Shutdown() override {
+    links_.Shutdown();
+    if (bound_.server == nullptr) return;
+    bound_.server->Shutdown(std::chrono::system_clock::now());
+    bound_.server->Wait();
+  }
+
+ private:
+  // kCallMethod and kBlocksMethod answer METHOD_NOT_FOUND until they are registered here.
+  void RegisterStreams() {
+    service_.Register(kLinkMethod,
+                      [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
+                        return links_.Accept(context, peer);
+                      });
+  }
+
+  const TlsCredentials tls_;
+  StreamAdmission admission_;
+  PeerChannels channels_;
+  GrpcLinks links_;
+  UnimplementedCalls calls_;
+  UnimplementedBlocks blocks_;
+  MeshService service_;
+  BoundServer bound_;  // After service_: its destructor ends every stream.
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<MeshPort>> MeshPort::Open(const MeshPortOptions& options,
+                                                         const Identity& identity, Hello hello,
+                                                         LinkEvents events,
+                                                         std::function<void(CallPtr)> route,
+                                                         FileStore& files, Dispatcher& dispatcher,
+                                                         ContactLookup lookup) {
+  auto port =
+      std::make_unique<GrpcMeshPort>(options, identity, std::move(hello), std::move(events));
+  absl::Status started = port->Start(options);
+  if (!started.ok()) return started;
+  return port;
+}
+
+}  // namespace panal
