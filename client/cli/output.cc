@@ -1,0 +1,107 @@
+#include "client/cli/output.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/proxy/client.h"
+#include "common/base/units.h"
+
+namespace panal::cli {
+namespace {
+
+// Columns that `text` takes: code points, good enough for names of one width.
+size_t Width(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(),
+                                           [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+void PrintJson(const Json& object) {
+  std::string line = object.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+std::string Printable(const std::string& text) {
+  std::string out = text;
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return out;
+}
+
+Table::Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+
+void Table::Add(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = Printable(cell);
+  rows_.push_back(std::move(row));
+}
+
+void Table::Print() const {
+  std::vector<size_t> widths(rows_[0].size(), 0);
+  for (const auto& row : rows_) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Width(row[i]));
+  }
+  for (const auto& row : rows_) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line.append(widths[i] - Width(row[i]) + 2, ' ');
+    }
+    std::printf("%s\n", line.c_str());
+  }
+}
+
+int Fail(const absl::Status& status) {
+  std::string reason = ReasonNameOf(status);
+  std::string suffix = reason.empty() ? "" : absl::StrCat(" [", reason, "]");
+  std::fprintf(stderr, "panal: %s%s\n", Printable(std::string(status.message())).c_str(),
+               suffix.c_str());
+  if (reason == "PEER_UNREACHABLE") return kExitUnreachable;
+  if (absl::IsNotFound(status)) return kExitNotFound;
+  return kExitFailed;
+}
+
+void Hint(const std::string& text) {
+  if (isatty(STDERR_FILENO)) std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+Progress::Progress() : terminal_(isatty(STDERR_FILENO)), begun_(absl::Now()) {}
+
+void Progress::Show(int64_t bytes, int64_t total_bytes, int peers, const std::string& waiting) {
+  if (!terminal_) return;
+  absl::Time now = absl::Now();
+  if (first_bytes_ < 0) first_bytes_ = bytes;
+  if (now - shown_ < absl::Milliseconds(100)) return;
+  shown_ = now;
+  double seconds = std::max(absl::ToDoubleSeconds(now - begun_), 0.001);
+  double rate = static_cast<double>(bytes - first_bytes_) / seconds;
+  std::string line = FormatSize(bytes);
+  if (total_bytes > 0) absl::StrAppend(&line, "/", FormatSize(total_bytes));
+  if (!waiting.empty()) {
+    absl::StrAppend(&line, "  ", waiting);
+  } else {
+    absl::StrAppend(&line, "  ", FormatSize(static_cast<int64_t>(rate)), "/s");
+    if (rate > 1 && total_bytes > bytes) {
+      double left = static_cast<double>(total_bytes - bytes) / rate;
+      absl::StrAppend(&line, "  ETA ", FormatClock(absl::Seconds(left)));
+    }
+    absl::StrAppend(&line, "  ", peers, peers == 1 ? " peer" : " peers");
+  }
+  std::fprintf(stderr, "\r\033[K%s", line.c_str());
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+void Progress::Done() {
+  if (drawn_) std::fprintf(stderr, "\r\033[K");
+  drawn_ = false;
+}
+
+}  // namespace panal::cli

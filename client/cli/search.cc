@@ -1,0 +1,95 @@
+// panal search: finds what the mesh publishes, and says how complete the answer is.
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/verb.h"
+#include "common/base/units.h"
+
+namespace panal::cli {
+namespace {
+
+struct Arguments {
+  std::vector<std::string> words;
+  double recall = 0.99;
+  int limit = 100;
+  std::string timeout = "10s";
+};
+
+Json HitJson(const v1::Hit& hit) {
+  Json attributes = Json::object();
+  for (const auto& [key, value] : hit.attributes()) attributes[key] = value;
+  return {{"id", hit.id()},       {"kind", hit.kind()},       {"name", hit.name()},
+          {"size", hit.size_bytes()}, {"attributes", attributes}, {"publisher", hit.publisher()},
+          {"sources", hit.sources()}};
+}
+
+void PrintHit(const v1::Hit& hit) {
+  std::string line = absl::StrCat(hit.id(), "  ", hit.kind(), "  ", FormatSize(hit.size_bytes()),
+                                  "  ", hit.name());
+  for (const auto& [key, value] : hit.attributes()) absl::StrAppend(&line, "  ", key, "=", value);
+  std::printf("%s\n", Printable(line).c_str());
+}
+
+void PrintSummary(const v1::SearchSummary& summary) {
+  std::string line = absl::StrFormat(
+      "%d hits; %d of about %d peers asked: recall %.4f%s; %d ms", summary.hits(),
+      summary.peers_reached(), summary.mesh_size(), summary.recall(),
+      summary.complete() ? "" : absl::StrCat(" (incomplete: ", summary.cut_short(), ")"),
+      summary.elapsed_ms());
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+int Search(const Context& context, const Arguments& arguments) {
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(client.status());
+  v1::SearchRequest request;
+  request.set_query(absl::StrJoin(arguments.words, " "));
+  request.set_recall(arguments.recall);
+  request.set_limit(arguments.limit);
+  request.set_timeout(arguments.timeout);
+  auto summary = (*client)->Search(request, [&](const v1::Hit& hit) {
+    if (context.json()) {
+      PrintJson(HitJson(hit));
+    } else {
+      PrintHit(hit);
+    }
+    return true;
+  });
+  if (!summary.ok()) return Fail(summary.status());
+  if (context.json()) {
+    PrintJson({{"summary",
+                {{"peers_reached", summary->peers_reached()},
+                 {"mesh_size", summary->mesh_size()},
+                 {"recall", summary->recall()},
+                 {"complete", summary->complete()},
+                 {"elapsed_ms", summary->elapsed_ms()},
+                 {"hits", summary->hits()},
+                 {"cut_short", summary->cut_short()}}}});
+  } else {
+    PrintSummary(*summary);
+    if (summary->hits() > 0) Hint("next: panal get ID");
+  }
+  if (!summary->complete()) return kExitIncomplete;
+  return summary->hits() > 0 ? kExitOk : kExitNotFound;
+}
+
+}  // namespace
+
+void AddSearch(CLI::App& app, Context& context, int& exit_code) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("search", "find files, objects and peers in the mesh");
+  verb->add_option("QUERY", arguments->words,
+                   "words, \"phrases\", prefix*, field:value, size>1M, OR, -not, kind:file")
+      ->required();
+  verb->add_option("--recall", arguments->recall,
+                   "wanted probability that a match is found; 1 asks every peer")
+      ->capture_default_str();
+  verb->add_option("--limit", arguments->limit, "most hits")->capture_default_str();
+  verb->add_option("--timeout", arguments->timeout, "time to spend, e.g. 500ms")
+      ->capture_default_str();
+  verb->callback([&, arguments] { exit_code = Search(context, *arguments); });
+}
+
+}  // namespace panal::cli

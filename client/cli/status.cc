@@ -1,0 +1,53 @@
+// panal status: what the peer says of itself.
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/verb.h"
+#include "common/base/units.h"
+
+namespace panal::cli {
+namespace {
+
+int Status(const Context& context) {
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(client.status());
+  auto peer = (*client)->GetPeer();
+  if (!peer.ok()) return Fail(peer.status());
+  if (context.json()) {
+    PrintJson({{"peer_id", peer->peer_id()},
+               {"mesh", peer->mesh()},
+               {"version", peer->version()},
+               {"neighbors", peer->neighbors()},
+               {"mesh_size", peer->mesh_size()},
+               {"files", peer->files()},
+               {"uptime_s", peer->uptime_s()},
+               {"addresses", std::vector<std::string>(peer->addresses().begin(),
+                                                      peer->addresses().end())},
+               {"stored_bytes", peer->stored_bytes()},
+               {"fetches", peer->fetches()}});
+    return kExitOk;
+  }
+  Table table({"PEER", peer->peer_id()});
+  table.Add({"mesh", absl::StrCat(peer->mesh(), ", about ", peer->mesh_size(), " peers")});
+  table.Add({"neighbors", absl::StrCat(peer->neighbors())});
+  table.Add({"files", absl::StrCat(peer->files(), " published, ", FormatSize(peer->stored_bytes()),
+                                   " stored")});
+  std::string addresses;
+  for (const std::string& address : peer->addresses()) absl::StrAppend(&addresses, address, " ");
+  table.Add({"addresses", addresses});
+  table.Add({"uptime", FormatClock(absl::Seconds(peer->uptime_s()))});
+  table.Add({"version", peer->version()});
+  table.Print();
+  if (peer->neighbors() == 0) Hint("no neighbors yet: `panal doctor` says why");
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddStatus(CLI::App& app, Context& context, int& exit_code) {
+  app.add_subcommand("status", "what the peer says of itself")->callback([&] {
+    exit_code = Status(context);
+  });
+}
+
+}  // namespace panal::cli

@@ -1,0 +1,59 @@
+// A verb of the command line: one file each, registered in kVerbs (verb.cc).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+
+#include "absl/status/statusor.h"
+#include "client/cli/output.h"
+#include "client/proxy/client.h"
+
+namespace panal::cli {
+
+// What every verb may use.
+struct Context {
+  std::string api = "127.0.0.1:7400";
+  std::string output = "table";
+
+  bool json() const { return output == "json"; }
+  // Connects to the peer at `api`.
+  absl::StatusOr<std::unique_ptr<Client>> Connect() const;
+};
+
+// Adds a verb to `app`; its callback leaves the exit code in `exit_code`.
+using AddVerb = void (*)(CLI::App& app, Context& context, int& exit_code);
+
+void AddInit(CLI::App& app, Context& context, int& exit_code);
+void AddStatus(CLI::App& app, Context& context, int& exit_code);
+void AddPeers(CLI::App& app, Context& context, int& exit_code);
+void AddAdd(CLI::App& app, Context& context, int& exit_code);
+void AddLs(CLI::App& app, Context& context, int& exit_code);
+void AddStat(CLI::App& app, Context& context, int& exit_code);
+void AddRm(CLI::App& app, Context& context, int& exit_code);
+void AddSearch(CLI::App& app, Context& context, int& exit_code);
+void AddGet(CLI::App& app, Context& context, int& exit_code);
+void AddCat(CLI::App& app, Context& context, int& exit_code);
+void AddDoctor(CLI::App& app, Context& context, int& exit_code);
+void AddVersion(CLI::App& app, Context& context, int& exit_code);
+void AddCompletion(CLI::App& app, Context& context, int& exit_code);
+
+// Runs the command line. Returns the exit code.
+int Run(int argc, const char* const* argv);
+
+// Full id of the file that `text` names: an id, a prefix that this peer knows, or one that a search of
+// the mesh finds once. Errors: FILE_ID_INVALID, FILE_AMBIGUOUS, SOURCE_NOT_FOUND.
+absl::StatusOr<std::string> ResolveFile(Client& client, const std::string& text);
+
+// Fetches a file onto the peer, showing progress; the last message.
+absl::StatusOr<v1::FetchFileResponse> Fetch(Client& client, const std::string& id,
+                                            int64_t timeout_ms);
+
+// `key=value` arguments. Error: ATTRIBUTE_INVALID.
+absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseAttributes(
+    const std::vector<std::string>& arguments);
+
+}  // namespace panal::cli

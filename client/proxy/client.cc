@@ -1,0 +1,282 @@
+#include "client/proxy/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/wire/status_codec.h"
+#include "panal/v1/file_object.grpc.pb.h"
+#include "panal/v1/peer_object.grpc.pb.h"
+#include "panal/v1/search_object.grpc.pb.h"
+
+namespace panal {
+namespace {
+
+// Bytes of one part of an upload, and the page size of listings: the largest that a peer takes.
+constexpr int kPageSize = 1000;
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  return DecodeStatusDetails(static_cast<int>(status.error_code()), status.error_message(),
+                             status.error_details());
+}
+
+class ClientImpl final : public Client {
+ public:
+  ClientImpl(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
+      : options_(std::move(options)),
+        channel_(std::move(channel)),
+        peer_(v1::PeerObject::NewStub(channel_)),
+        file_(v1::FileObject::NewStub(channel_)),
+        search_(v1::SearchObject::NewStub(channel_)) {}
+
+  absl::StatusOr<v1::GetPeerResponse> GetPeer() override {
+    return Unary<v1::GetPeerResponse>(*peer_, &v1::PeerObject::Stub::GetPeer,
+                                      v1::GetPeerRequest());
+  }
+
+  absl::StatusOr<std::vector<v1::Neighbor>> ListNeighbors() override {
+    std::vector<v1::Neighbor> all;
+    v1::ListNeighborsRequest request;
+    request.set_page_size(kPageSize);
+    do {
+      PANAL_ASSIGN_OR_RETURN(auto page,
+                             Unary<v1::ListNeighborsResponse>(
+                                 *peer_, &v1::PeerObject::Stub::ListNeighbors, request));
+      for (v1::Neighbor& neighbor : *page.mutable_neighbors()) all.push_back(std::move(neighbor));
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return all;
+  }
+
+  absl::StatusOr<v1::ResolvePeerResponse> ResolvePeer(const std::string& prefix) override {
+    v1::ResolvePeerRequest request;
+    request.set_prefix(prefix);
+    return Unary<v1::ResolvePeerResponse>(*peer_, &v1::PeerObject::Stub::ResolvePeer, request);
+  }
+
+  absl::StatusOr<v1::DiagnoseResponse> Diagnose() override {
+    return Unary<v1::DiagnoseResponse>(*peer_, &v1::PeerObject::Stub::Diagnose,
+                                       v1::DiagnoseRequest());
+  }
+
+  absl::StatusOr<v1::PutFileResponse> PutFile(const v1::PutFileRequest& request) override {
+    return Unary<v1::PutFileResponse>(*file_, &v1::FileObject::Stub::PutFile, request);
+  }
+
+  absl::StatusOr<v1::AddPathResponse> AddPath(const v1::AddPathRequest& request) override {
+    return Unary<v1::AddPathResponse>(*file_, &v1::FileObject::Stub::AddPath, request,
+                                      options_.stream_timeout);
+  }
+
+  absl::StatusOr<v1::UploadFileResponse> UploadFile(const UploadItem& item,
+                                                    const v1::UploadStart& start) override;
+  absl::StatusOr<v1::UploadFileResponse> UploadDirectory(
+      const v1::UploadFinishDirectory& finish,
+      const std::function<absl::StatusOr<bool>(UploadItem* item)>& next) override;
+
+  absl::StatusOr<v1::ListFilesResponse> ListFiles(const v1::ListFilesRequest& request) override {
+    return Unary<v1::ListFilesResponse>(*file_, &v1::FileObject::Stub::ListFiles, request);
+  }
+
+  absl::StatusOr<v1::FileInfo> GetFile(const std::string& id) override {
+    v1::GetFileRequest request;
+    request.set_id(id);
+    PANAL_ASSIGN_OR_RETURN(auto response, Unary<v1::GetFileResponse>(
+                                              *file_, &v1::FileObject::Stub::GetFile, request));
+    return std::move(*response.mutable_file());
+  }
+
+  absl::StatusOr<v1::ListDirectoryResponse> ListDirectory(
+      const v1::ListDirectoryRequest& request) override {
+    return Unary<v1::ListDirectoryResponse>(*file_, &v1::FileObject::Stub::ListDirectory, request);
+  }
+
+  absl::Status ReadFile(const v1::ReadFileRequest& request,
+                        const std::function<absl::Status(const std::string&)>& sink) override;
+  absl::StatusOr<v1::FetchFileResponse> FetchFile(
+      const v1::FetchFileRequest& request,
+      const std::function<void(const v1::FetchFileResponse&)>& on_progress) override;
+
+  absl::StatusOr<v1::RemoveFileResponse> RemoveFile(const std::string& id) override {
+    v1::RemoveFileRequest request;
+    request.set_id(id);
+    return Unary<v1::RemoveFileResponse>(*file_, &v1::FileObject::Stub::RemoveFile, request);
+  }
+
+  absl::StatusOr<v1::SearchSummary> Search(
+      const v1::SearchRequest& request,
+      const std::function<bool(const v1::Hit&)>& on_hit) override;
+
+  std::shared_ptr<grpc::Channel> channel() override { return channel_; }
+
+ private:
+  // A context with deadline (none for 0) and the object's reference.
+  std::unique_ptr<grpc::ClientContext> Context(std::chrono::milliseconds timeout) const {
+    auto context = std::make_unique<grpc::ClientContext>();
+    if (timeout.count() > 0) context->set_deadline(std::chrono::system_clock::now() + timeout);
+    if (!options_.object.empty()) context->AddMetadata("panal-object", options_.object);
+    return context;
+  }
+
+  template <typename Response, typename Stub, typename Request>
+  absl::StatusOr<Response> Unary(Stub& stub,
+                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                              Response*),
+                                 const Request& request,
+                                 std::chrono::milliseconds timeout = std::chrono::milliseconds(-1)) {
+    auto context = Context(timeout.count() < 0 ? options_.timeout : timeout);
+    Response response;
+    PANAL_RETURN_IF_ERROR(FromGrpc((stub.*method)(context.get(), request, &response)));
+    return response;
+  }
+
+  using UploadWriter = grpc::ClientWriter<v1::UploadFileRequest>;
+
+  // Writes one item's messages. False: the peer ended the stream; its status says why.
+  absl::StatusOr<bool> Send(UploadWriter& writer, const UploadItem& item, v1::UploadStart start);
+
+  const ClientOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::PeerObject::Stub> peer_;
+  const std::unique_ptr<v1::FileObject::Stub> file_;
+  const std::unique_ptr<v1::SearchObject::Stub> search_;
+};
+
+absl::StatusOr<bool> ClientImpl::Send(UploadWriter& writer, const UploadItem& item,
+                                      v1::UploadStart start) {
+  start.set_name(item.name);
+  start.set_size_bytes(item.size_bytes);
+  start.set_executable(item.executable);
+  start.set_is_directory(item.is_directory);
+  v1::UploadFileRequest message;
+  *message.mutable_start() = std::move(start);
+  if (!writer.Write(message)) return false;
+  int64_t sent = 0;
+  while (item.bytes) {
+    PANAL_ASSIGN_OR_RETURN(std::string bytes, item.bytes());
+    if (bytes.empty()) break;
+    v1::UploadChunk* chunk = message.mutable_chunk();
+    chunk->set_offset_bytes(sent);
+    sent += static_cast<int64_t>(bytes.size());
+    chunk->set_data(std::move(bytes));
+    if (!writer.Write(message)) return false;
+  }
+  message.mutable_finish();
+  return writer.Write(message);
+}
+
+absl::StatusOr<v1::UploadFileResponse> ClientImpl::UploadFile(const UploadItem& item,
+                                                              const v1::UploadStart& start) {
+  auto context = Context(std::chrono::milliseconds(0));
+  v1::UploadFileResponse response;
+  auto writer = file_->UploadFile(context.get(), &response);
+  absl::StatusOr<bool> sent = Send(*writer, item, start);
+  if (!sent.ok()) {
+    context->TryCancel();
+    (void)writer->Finish();
+    return sent.status();
+  }
+  writer->WritesDone();
+  PANAL_RETURN_IF_ERROR(FromGrpc(writer->Finish()));
+  return response;
+}
+
+absl::StatusOr<v1::UploadFileResponse> ClientImpl::UploadDirectory(
+    const v1::UploadFinishDirectory& finish,
+    const std::function<absl::StatusOr<bool>(UploadItem* item)>& next) {
+  auto context = Context(std::chrono::milliseconds(0));
+  v1::UploadFileResponse response;
+  auto writer = file_->UploadFile(context.get(), &response);
+  absl::StatusOr<bool> going = true;
+  while (going.ok() && *going) {
+    UploadItem item;
+    absl::StatusOr<bool> more = next(&item);
+    if (!more.ok()) going = more.status();
+    if (!more.ok() || !*more) break;
+    v1::UploadStart start;
+    start.set_directory_entry(true);
+    going = Send(*writer, item, std::move(start));
+  }
+  if (!going.ok()) {
+    context->TryCancel();
+    (void)writer->Finish();
+    return going.status();
+  }
+  v1::UploadFileRequest message;
+  *message.mutable_finish_directory() = finish;
+  writer->Write(message);
+  writer->WritesDone();
+  PANAL_RETURN_IF_ERROR(FromGrpc(writer->Finish()));
+  return response;
+}
+
+absl::Status ClientImpl::ReadFile(const v1::ReadFileRequest& request,
+                                  const std::function<absl::Status(const std::string&)>& sink) {
+  auto context = Context(std::chrono::milliseconds(0));
+  auto reader = file_->ReadFile(context.get(), request);
+  v1::ReadFileResponse part;
+  while (reader->Read(&part)) {
+    absl::Status taken = sink(part.data());
+    if (taken.ok()) continue;
+    context->TryCancel();
+    (void)reader->Finish();
+    return taken;
+  }
+  return FromGrpc(reader->Finish());
+}
+
+absl::StatusOr<v1::FetchFileResponse> ClientImpl::FetchFile(
+    const v1::FetchFileRequest& request,
+    const std::function<void(const v1::FetchFileResponse&)>& on_progress) {
+  auto context = Context(std::chrono::milliseconds(0));
+  auto reader = file_->FetchFile(context.get(), request);
+  v1::FetchFileResponse progress;
+  while (reader->Read(&progress)) on_progress(progress);
+  PANAL_RETURN_IF_ERROR(FromGrpc(reader->Finish()));
+  if (!progress.done()) return absl::InternalError("the fetch ended without saying that it is done");
+  return progress;
+}
+
+absl::StatusOr<v1::SearchSummary> ClientImpl::Search(
+    const v1::SearchRequest& request, const std::function<bool(const v1::Hit&)>& on_hit) {
+  auto context = Context(std::chrono::milliseconds(0));
+  auto reader = search_->Search(context.get(), request);
+  v1::SearchResponse response;
+  v1::SearchSummary summary;
+  while (reader->Read(&response)) {
+    if (response.has_summary()) summary = response.summary();
+    if (!response.has_hit() || on_hit(response.hit())) continue;
+    context->TryCancel();
+    (void)reader->Finish();
+    return summary;
+  }
+  PANAL_RETURN_IF_ERROR(FromGrpc(reader->Finish()));
+  return summary;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
+  grpc::ChannelArguments arguments;
+  auto channel = grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(),
+                                           arguments);
+  auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(3);
+  if (!channel->WaitForConnected(deadline)) {
+    return Error(ErrorReason::kPeerUnreachable,
+                 absl::StrCat("no peer answers at ", options.address,
+                              "; is panald running, and is this its --api-listen address? Choose "
+                              "another with --api HOST:PORT or PANAL_API"),
+                 {{"address", options.address}});
+  }
+  return std::make_unique<ClientImpl>(std::move(options), std::move(channel));
+}
+
+std::string ReasonNameOf(const absl::Status& status) {
+  ErrorReason reason = ReasonOf(status);
+  return reason == ErrorReason::kUnspecified ? "" : std::string(ReasonName(reason));
+}
+
+}  // namespace panal
