@@ -81,6 +81,7 @@ class CoreImpl final : public Core {
   }
 
   void On(const LinkLost& lost, Outputs& outputs) {
+    mesh_changed_ = true;
     Overlay(outputs, [&](Outputs& out) { membership_.OnLinkLost(lost.peer, now_, out); });
   }
 
@@ -152,6 +153,7 @@ class CoreImpl final : public Core {
   }
 
   void OnMembershipFrame(const PeerId& from, const Join&, Outputs& outputs) {
+    mesh_changed_ = true;
     membership_.OnJoin(from, now_, outputs);
   }
 
@@ -168,6 +170,7 @@ class CoreImpl final : public Core {
   }
 
   void OnMembershipFrame(const PeerId& from, const Disconnect& frame, Outputs& outputs) {
+    mesh_changed_ = frame.leaving;
     membership_.OnDisconnect(from, frame, now_, outputs);
   }
 
@@ -191,28 +194,35 @@ class CoreImpl final : public Core {
     size_t end = outputs.size();
     bool told = false;
     for (size_t i = begin; i < end; ++i) {
+      if (const auto* send = std::get_if<SendFrame>(&outputs[i])) {
+        bool goodbye = std::holds_alternative<Disconnect>(send->frame);
+        if (goodbye) measurement_.OnDropped(send->to);
+      }
       const auto* up = std::get_if<NeighborUp>(&outputs[i]);
       const auto* down = std::get_if<NeighborDown>(&outputs[i]);
       if (up == nullptr && down == nullptr) continue;
       // The calls append to `outputs`, which may move what `up` and `down` point to.
       PeerId peer = up != nullptr ? up->peer.id : down->peer;
       bool came = up != nullptr;
-      if (!told) {
-        search_->SetNeighbors(membership_.active());
-        TellEstimate();
-        told = true;
-      }
+      if (!told) search_->SetNeighbors(membership_.active());
+      told = true;
       NeighborChanged(peer, came, outputs);
     }
+    mesh_changed_ = false;
   }
 
   void NeighborChanged(const PeerId& peer, bool came, Outputs& outputs) {
+    const std::vector<PeerId>& active = membership_.active();
     if (came) {
-      measurement_.OnNeighborUp(membership_.active(), now_, outputs);
-      if (membership_.IsActive(peer)) search_->OnNeighborUp(peer, now_, outputs);
+      measurement_.OnNeighborUp(active, mesh_changed_, now_, outputs);
     } else {
-      measurement_.OnNeighborDown(peer, membership_.active(), now_, outputs);
+      measurement_.OnNeighborDown(peer, active, mesh_changed_, now_, outputs);
+    }
+    TellEstimate();
+    if (!came) {
       search_->OnNeighborDown(peer, now_, outputs);
+    } else if (membership_.IsActive(peer)) {
+      search_->OnNeighborUp(peer, now_, outputs);
     }
   }
 
@@ -253,6 +263,7 @@ class CoreImpl final : public Core {
   }
 
   absl::Time now_;
+  bool mesh_changed_ = false;  // By the event that is handled: measure.h, E7.
   Membership membership_;
   Measurement measurement_;
   std::unique_ptr<SearchCore> search_;

@@ -263,9 +263,17 @@ class Simulation::Impl {
     if (up) peer.links.erase(it);
     LoseAfter(Latency(at, other), other, at, connection);
     if (!up || !report) return;
-    uint32_t life = peer.life;
-    PeerId id = peers_[other].id;
-    At(absl::ZeroDuration(), [=, this] { FeedIfSame(at, life, LinkLost{id}); });
+    losses_.push_back({at, peer.life, peers_[other].id});
+    if (!feeding_) ReportLosses();
+  }
+
+  // LinkLost comes before anything else can happen, but never inside of a Handle.
+  void ReportLosses() {
+    while (!losses_.empty()) {
+      Loss loss = losses_.front();
+      losses_.erase(losses_.begin());
+      FeedIfSame(loss.at, loss.life, LinkLost{loss.peer});
+    }
   }
 
   void LoseAfter(absl::Duration delay, PeerIndex at, PeerIndex other, uint64_t connection) {
@@ -331,11 +339,14 @@ class Simulation::Impl {
     Trace(absl::ToUnixNanos(now_) ^ (uint64_t{index} << 40) ^ (input.index() << 8) ^
           (uint64_t{outputs.size()} << 20));
     uint32_t life = peer.life;
+    feeding_ = true;
     for (Output& output : outputs) {
-      if (!IsSame(index, life)) return;  // Left ended it.
+      if (!IsSame(index, life)) break;  // Left ended it.
       Trace(output.index());
       std::visit([&](auto& value) { Perform(index, value); }, output);
     }
+    feeding_ = false;
+    ReportLosses();
   }
 
   void Perform(PeerIndex index, const Dial& dial) { OpenConnection(index, dial.peer); }
@@ -494,6 +505,12 @@ class Simulation::Impl {
     return live;
   }
 
+  struct Loss {
+    PeerIndex at;
+    uint32_t life;
+    PeerId peer;
+  };
+
   struct PendingSearch {
     absl::Time started;
     SearchResult result;
@@ -510,6 +527,8 @@ class Simulation::Impl {
   std::vector<SimPeer> peers_;
   absl::btree_map<PeerId, PeerIndex> by_id_;
   std::vector<Connection> connections_;
+  std::vector<Loss> losses_;  // Links closed here whose LinkLost is due.
+  bool feeding_ = false;
   absl::btree_set<std::pair<PeerIndex, PeerIndex>> cut_;
   absl::btree_set<PeerIndex> side_;
   absl::btree_map<uint64_t, PendingSearch> searches_;

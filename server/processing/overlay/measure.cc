@@ -11,6 +11,10 @@
 namespace panal {
 namespace {
 
+// Share of the degree that must have changed to begin a round. Guess: sizes of bubbles follow by
+// less.
+constexpr double kDegreeChange = 0.25;
+
 // A lottery number that no two peers share in a round, but for an accident of 64 bits.
 uint64_t FishId(const PeerId& peer, uint64_t round) {
   uint64_t words[4];
@@ -41,25 +45,29 @@ void Measurement::OnStart(absl::Time now, Outputs& outputs) {
   if (timer_ == 0) PlanNextRound(now, outputs);
 }
 
-void Measurement::OnNeighborUp(const std::vector<PeerId>& active, absl::Time now,
+void Measurement::OnNeighborUp(const std::vector<PeerId>& active, bool mesh_changed, absl::Time now,
                                Outputs& outputs) {
-  NoteChange(active, now, outputs);
+  NoteChange(active, mesh_changed, now, outputs);
 }
 
+void Measurement::OnDropped(const PeerId& peer) { neighbors_.erase(peer); }
+
 void Measurement::OnNeighborDown(const PeerId& peer, const std::vector<PeerId>& active,
-                                 absl::Time now, Outputs& outputs) {
+                                 bool mesh_changed, absl::Time now, Outputs& outputs) {
   auto it = neighbors_.find(peer);
   if (it != neighbors_.end()) {
     for (const Unacked& unacked : it->second.unacked) Merge(unacked.mass);
     neighbors_.erase(it);
   }
-  NoteChange(active, now, outputs);
+  NoteChange(active, mesh_changed, now, outputs);
 }
 
-void Measurement::NoteChange(const std::vector<PeerId>& active, absl::Time now, Outputs& outputs) {
+void Measurement::NoteChange(const std::vector<PeerId>& active, bool mesh_changed, absl::Time now,
+                             Outputs& outputs) {
   active_ = active;
-  changed_ = true;
-  if (!running_ && !change_planned_) PlanNextRound(now, outputs);
+  double difference = std::abs(static_cast<double>(active_.size()) - degree_put_);
+  if (mesh_changed || difference > degree_put_ * kDegreeChange) changed_ = true;
+  if (changed_ && !running_ && !change_planned_) PlanNextRound(now, outputs);
 }
 
 void Measurement::OnMeasure(const PeerId& from, const Measure& share, absl::Time now,
@@ -147,7 +155,7 @@ MeshEstimate Measurement::Estimate() const {
             .measured = false};
   }
   double scale = std::max(1.0, least / result_.count);
-  return {.peers = result_.count * scale,
+  return {.peers = std::max(result_.count, least),
           .degree_sum = result_.degree * scale,
           .degree_square_sum = result_.degree_squared * scale,
           .measured = true};
@@ -163,6 +171,7 @@ void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
            .count = 1,
            .degree = degree,
            .degree_squared = degree * degree};
+  degree_put_ = degree;
   running_ = true;
   changed_ = false;
   stable_receipts_ = 0;

@@ -38,7 +38,11 @@
 // honest as
 //   its least honest member; the bounds keep the damage finite, no more. A liar can bias the
 //   result.
-// - E7. At most kUnackedMax shares of a neighbor are unacknowledged; it is passed over until it
+// - E7. A round is begun by a peer that saw the mesh change (a newcomer joined, a neighbor was lost
+// or
+//   left) or whose degree differs by more than a quarter from the one it put in; a swapped link
+//   begins none. Rationale: links are swapped all the time, and n does not care.
+// - E8. At most kUnackedMax shares of a neighbor are unacknowledged; it is passed over until it
 // answers.
 //
 // Sans-IO. Not thread-safe; the node loop owns it.
@@ -76,9 +80,13 @@ class Measurement {
 
   void OnStart(absl::Time now, Outputs& outputs);
   // The active view after it changed, ascending; it is the degree from the next round on.
-  void OnNeighborUp(const std::vector<PeerId>& active, absl::Time now, Outputs& outputs);
-  void OnNeighborDown(const PeerId& peer, const std::vector<PeerId>& active, absl::Time now,
-                      Outputs& outputs);
+  // `mesh_changed`: not only a link was swapped (E7).
+  void OnNeighborUp(const std::vector<PeerId>& active, bool mesh_changed, absl::Time now,
+                    Outputs& outputs);
+  // Before OnNeighborDown, when this peer itself sent the goodbye (E1).
+  void OnDropped(const PeerId& peer);
+  void OnNeighborDown(const PeerId& peer, const std::vector<PeerId>& active, bool mesh_changed,
+                      absl::Time now, Outputs& outputs);
   void OnMeasure(const PeerId& from, const Measure& share, absl::Time now, Outputs& outputs);
   void OnMeasureAck(const PeerId& from, const MeasureAck& ack);
   // kMeasurePass.
@@ -123,7 +131,8 @@ class Measurement {
 
   void EnterRound(uint64_t round, absl::Time now, Outputs& outputs);
   void EndRound(absl::Time now, Outputs& outputs);
-  void NoteChange(const std::vector<PeerId>& active, absl::Time now, Outputs& outputs);
+  void NoteChange(const std::vector<PeerId>& active, bool mesh_changed, absl::Time now,
+                  Outputs& outputs);
   void PlanNextRound(absl::Time now, Outputs& outputs);
   void WakeAt(absl::Time when, absl::Time now, Outputs& outputs);
   void Merge(const Mass& mass);
@@ -147,7 +156,8 @@ class Measurement {
 
   uint64_t round_ = 0;
   bool running_ = false;
-  bool changed_ = false;  // Neighbors changed since this peer entered the round.
+  bool changed_ = false;   // The mesh changed since this peer entered the round (E7).
+  double degree_put_ = 0;  // Put into the present round.
   Mass mass_;
   Result result_;
   int stable_receipts_ = 0;

@@ -213,9 +213,9 @@ void Membership::OnJoin(const PeerId& from, absl::Time now, Outputs& outputs) {
     SendWalks(from, *link, now, outputs);
     return;
   }
-  link->spared_until = now + options_.neighbor_timeout;
   // Splice the newcomer in: this peer keeps its degree.
   link->purpose = Purpose::kSplice;
+  link->joined = now;
   Accept(from, *link, now, outputs);
   SendWalks(from, *link, now, outputs);
 }
@@ -352,14 +352,21 @@ void Membership::MakeRoom(const PeerContact& newcomer, absl::Time now, Outputs& 
 }
 
 std::optional<PeerId> Membership::ChooseVictim(const PeerId& newcomer, absl::Time now) {
+  std::vector<PeerId> joined;
   std::vector<PeerId> spared;
   std::vector<PeerId> others;
   for (const PeerId& peer : active_) {
     if (peer == newcomer) continue;
-    bool spare = links_[peer].spared_until > now;
-    (spare ? spared : others).push_back(peer);
+    const Link& link = links_[peer];
+    if (now < link.joined + options_.neighbor_timeout) {
+      joined.push_back(peer);
+    } else {
+      (link.spared_until > now ? spared : others).push_back(peer);
+    }
   }
-  const std::vector<PeerId>& pool = others.empty() ? spared : others;
+  const std::vector<PeerId>& pool = !joined.empty()  ? joined
+                                    : others.empty() ? spared
+                                                     : others;
   if (pool.empty()) return std::nullopt;
   return pool[random_.Below(pool.size())];
 }
@@ -373,16 +380,16 @@ void Membership::SendWalks(const PeerId& newcomer, Link& link, absl::Time now, O
   link.walks_sent = now;
   std::vector<PeerId> targets = active_;
   targets.erase(std::remove(targets.begin(), targets.end(), newcomer), targets.end());
-  // Where the ends of walks have enough links each walk gives the newcomer two: the peer where it
-  // ends and the neighbor that this peer drops.
+  // In a mesh no larger than a view all neighbors take the newcomer. Elsewhere each walk gives it two
+  // links: the peer where it ends, and the neighbor that this peer drops.
+  int ttl = 0;
   if (targets.size() + 1 >= wanted_) {
+    ttl = options_.forward_join_ttl;
     random_.Shuffle(targets);
     targets.resize(std::min(targets.size(), wanted_ / 2));
   }
-  // A walk that ended in the smallest mesh: nobody but the two of us.
   for (const PeerId& target : targets) {
-    outputs.push_back(
-        SendFrame{target, ForwardJoin{.newcomer = link.contact, .ttl = options_.forward_join_ttl}});
+    outputs.push_back(SendFrame{target, ForwardJoin{.newcomer = link.contact, .ttl = ttl}});
   }
 }
 
@@ -393,9 +400,8 @@ void Membership::OnForwardJoin(const PeerId& from, const ForwardJoin& walk, absl
   int ttl = std::min(walk.ttl, options_.forward_join_ttl);
   if (ttl == options_.passive_join_ttl) AddPassive(newcomer, now, nullptr);
   bool linked = links_.contains(newcomer.id);
-  bool take = !linked && active_.size() + Pending() < wanted_;
   std::optional<PeerId> next = RandomActive({from, newcomer.id});
-  if (take || (!linked && (ttl == 0 || !next))) {
+  if (!linked && (ttl == 0 || !next)) {
     EndWalk(newcomer, now, outputs);
   } else if (ttl > 0 && next) {
     outputs.push_back(SendFrame{*next, ForwardJoin{.newcomer = newcomer, .ttl = ttl - 1}});
@@ -703,13 +709,14 @@ void Membership::AnswerShuffle(const PeerId& from, const Shuffle& shuffle, absl:
                                Outputs& outputs) {
   const PeerId& origin = shuffle.path.front();
   ShuffleReply reply{.path = shuffle.path};
-  size_t count = std::min(std::max<size_t>(shuffle.peers.size(), 1), kSampleSizeMax);
+  // In a small mesh the neighbors are all there is to tell; the more the sooner everybody is
+  // linked.
+  size_t count = std::clamp<size_t>(shuffle.peers.size(), 1, kSampleSizeMax);
   SamplePassive(count, origin, reply.peers);
   std::vector<PeerId> sent;
   for (const PeerContact& peer : reply.peers) sent.push_back(peer.id);
-  // In a small mesh the neighbors are all there is to tell.
   if (reply.peers.size() < count) {
-    SampleActive(count - reply.peers.size(), origin, reply.peers);
+    SampleActive(kSampleSizeMax - reply.peers.size(), origin, reply.peers);
   }
   outputs.push_back(SendFrame{from, std::move(reply)});
   Integrate(shuffle.peers, std::move(sent), now);
@@ -728,8 +735,10 @@ void Membership::OnShuffleReply(const PeerId& from, const ShuffleReply& reply, a
   }
   if (!shuffle_awaited_) return;
   shuffle_awaited_ = false;
+  size_t spares = passive_.size();
   Integrate(reply.peers, std::move(shuffle_sent_), now);
   shuffle_sent_.clear();
+  if (passive_.size() > spares) early_shuffle_gap_ = options_.repair_interval;
   TopUp(now, outputs);
 }
 

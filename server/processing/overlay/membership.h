@@ -143,6 +143,8 @@ class Membership {
     absl::Time deadline = absl::InfiniteFuture();
     // Until then a neighbor that was short of links is not dropped to make room.
     absl::Time spared_until = absl::InfinitePast();
+    // When it joined through this peer.
+    absl::Time joined = absl::InfinitePast();
     // Walks for this neighbor were sent then; a repeated Join brings no more for a while.
     absl::Time walks_sent = absl::InfinitePast();
   };
