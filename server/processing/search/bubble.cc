@@ -336,12 +336,12 @@ void BubbleEngine::Retry(Task& task, Part& part, absl::Time now, Outputs& output
   const std::vector<PeerId> candidates = Candidates(task, &preferred);
   for (const PeerId& candidate : candidates) {
     if (Contains(part.tried, candidate)) continue;
-    const bool busy = std::any_of(task.parts.begin(), task.parts.end(), [&](const Part& other) {
-      return !other.resolved && !other.tried.empty() && other.tried.back() == candidate;
+    const bool used = std::any_of(task.parts.begin(), task.parts.end(), [&](const Part& other) {
+      return Contains(other.tried, candidate);
     });
-    // The first that holds no other part, or else the first at all.
+    // The first that had no part yet: another was visited already, or is silent itself.
     if (next == nullptr) next = &candidate;
-    if (!busy) {
+    if (!used) {
       next = &candidate;
       break;
     }
@@ -417,13 +417,15 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
   if (!task->finished) Arm(*task, now, outputs);
 }
 
-void BubbleEngine::OnVisited(const BubbleId& id, Tally tally, absl::Time now, Outputs& outputs) {
+void BubbleEngine::OnVisited(const BubbleId& id, Tally tally, bool failed, absl::Time now,
+                             Outputs& outputs) {
   Bubble* bubble = FindBubble(id);
   if (bubble == nullptr) return;
   for (const std::unique_ptr<Task>& owned : bubble->tasks) {
     Task& task = *owned;
     if (task.sequence != bubble->visit_task) continue;
-    AddTally(*bubble, task, std::move(tally), now, outputs);
+    if (!tally.Empty()) AddTally(*bubble, task, std::move(tally), now, outputs);
+    if (failed && task.visiting) task.unanswered = CappedSum(task.unanswered, 1);
     task.visiting = false;
     FinishIfDone(task, now, outputs);
     return;

@@ -119,7 +119,9 @@ class BubbleEngine {
   void OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs);
   // A timer of kind kBubble.
   void OnTimer(uint64_t token, absl::Time now, Outputs& outputs);
-  void OnVisited(const BubbleId& bubble, Tally tally, absl::Time now, Outputs& outputs);
+  // The visit is over. `failed`: it did not take place; the position is then unanswered.
+  void OnVisited(const BubbleId& bubble, Tally tally, bool failed, absl::Time now,
+                 Outputs& outputs);
 
   std::vector<Visit> TakeVisits() { return std::exchange(visits_, {}); }
 

@@ -21,7 +21,7 @@ namespace panal {
 // Time for one round of a spread. Guess: bodies cross ten slow links.
 inline constexpr absl::Duration kSpreadRoundTime = absl::Seconds(30);
 // Rounds of one spread: the page bubble and further ranges for the copies that are missing.
-inline constexpr int kSpreadRoundsMax = 4;
+inline constexpr int kSpreadRoundsMax = 6;
 // Due pages are looked for this often, and so many are asked for at once.
 inline constexpr absl::Duration kRefreshTick = absl::Seconds(5);
 inline constexpr size_t kRefreshBatchMax = 256;

@@ -127,7 +127,7 @@ class SearchCoreImpl final : public SearchCore {
       if (visits.empty() && done.empty() && reports.empty()) return;
       for (const Visit& visit : visits) visitor_.Begin(visit, now, outputs);
       for (Visitor::Done& one : done) {
-        engine_.OnVisited(one.bubble, std::move(one.tally), now, outputs);
+        engine_.OnVisited(one.bubble, std::move(one.tally), one.failed, now, outputs);
       }
       for (const BubbleReport& report : reports) {
         if (!searcher_.OnReport(report, now, outputs)) publisher_.OnReport(report, now, outputs);

@@ -15,9 +15,9 @@ constexpr double kRecallRounding = 1e-9;
 }  // namespace
 
 uint32_t PositionsFor(uint64_t missing, uint64_t reached, double peers) {
-  const double fresh =
-      std::max(1 - static_cast<double>(reached) / std::max(peers, 1.0), 1 / kRoundOversizeMax);
-  const double positions = std::ceil(static_cast<double>(missing) / fresh);
+  const double fresh = std::max(1 - static_cast<double>(reached) / std::max(peers, 1.0),
+                                kRoundMargin / kRoundOversizeMax);
+  const double positions = std::ceil(kRoundMargin * static_cast<double>(missing) / fresh);
   return static_cast<uint32_t>(std::clamp(positions, 1.0, static_cast<double>(kBubbleSizeMax)));
 }
 
@@ -107,7 +107,8 @@ void Searcher::Continue(Searches::iterator it, uint32_t unanswered, absl::Time n
     search.exact = !alone && 2 * search.reached >= sizes_.MeshSize();
     return Finish(it, CutShort::kPeersLost, outputs);
   }
-  const bool may = search.rounds < kSearchRoundsMax && !neighbors_.ids().empty() &&
+  const int rounds_max = search.everyone ? kEveryoneRoundsMax : kSearchRoundsMax;
+  const bool may = search.rounds < rounds_max && !neighbors_.ids().empty() &&
                    search.deadline - now >= kRoundTimeMin;
   if (!may) {
     const bool late = search.deadline - now < kRoundTimeMin;

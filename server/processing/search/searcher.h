@@ -19,10 +19,15 @@ namespace panal {
 inline constexpr double kRoundShare = 0.6;
 // Rounds of one search. Each reaches about what the one before missed, so three nearly always do.
 inline constexpr int kSearchRoundsMax = 8;
+// Rounds over everybody: the second is for peers lost in the first, more would be a flood.
+inline constexpr int kEveryoneRoundsMax = 3;
 // No round is begun with less time than this.
 inline constexpr absl::Duration kRoundTimeMin = absl::Milliseconds(20);
-// A round for `m` peers casts at most this many times `m` positions to make up for peers met twice.
-inline constexpr double kRoundOversizeMax = 4.0;
+// A round for `m` peers casts more positions than `m`, because some meet peers that were met
+// before: the expected number, times a margin so that one round usually is enough, and at most so
+// many times `m`.
+inline constexpr double kRoundMargin = 1.5;
+inline constexpr double kRoundOversizeMax = 8.0;
 // Longest search: what the budget of a cast can say.
 inline constexpr absl::Duration kSearchTimeMax = absl::Milliseconds(kBudgetMsMax);
 

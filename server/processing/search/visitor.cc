@@ -12,8 +12,8 @@ Visitor::Visitor(const SearchOptions& options, const Neighbors& neighbors, Token
 
 void Visitor::Begin(const Visit& visit, absl::Time now, Outputs& outputs) {
   if (evaluations_.size() + stores_.size() >= VisitsMax()) {
-    // The catalog does not keep up. The visit did not happen, so it is not counted.
-    done_.push_back({visit.bubble, Tally{}});
+    // The catalog does not keep up.
+    done_.push_back({visit.bubble, Tally{}, true});
     return;
   }
   if (const auto* page = std::get_if<PagePayload>(visit.payload.get())) {
@@ -45,8 +45,12 @@ void Visitor::BeginPage(const Visit& visit, const PagePayload& payload, Outputs&
 void Visitor::OnIndexAnswered(const IndexAnswered& answer) {
   auto it = evaluations_.find(answer.token);
   if (it == evaluations_.end()) return;
-  done_.push_back(
-      {it->second, Tally{.visited = 1, .truncated = answer.truncated, .hits = answer.hits}});
+  if (answer.failed) {
+    done_.push_back({it->second, Tally{}, true});
+  } else {
+    done_.push_back(
+        {it->second, Tally{.visited = 1, .truncated = answer.truncated, .hits = answer.hits}});
+  }
   evaluations_.erase(it);
 }
 

@@ -30,6 +30,7 @@ class Visitor {
   struct Done {
     BubbleId bubble;
     Tally tally;
+    bool failed = false;
   };
 
   // `neighbors` and `tokens` must outlive the visitor.
