@@ -35,8 +35,8 @@ namespace panal {
 inline constexpr char kObjectKey[] = "panal-object";
 // Metadata key that will find the object by a query. Answered with METHOD_NOT_FOUND so far.
 inline constexpr char kFindKey[] = "panal-find";
-// Objects of one peer. Guess: bounds the answer of reflection.
-inline constexpr size_t kObjectsMax = 4096;
+// Objects of one peer. Guess: each addition copies the table, and reflection lists it.
+inline constexpr size_t kObjectsMax = 1024;
 
 // Thread-safe. Route neither blocks nor locks longer than it takes to copy a pointer.
 class Router final {
