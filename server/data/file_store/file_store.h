@@ -28,6 +28,7 @@
 #include "common/model/manifest.h"
 #include "server/data/block_store/block_store.h"
 #include "server/data/catalog/catalog.h"
+#include "server/data/file_store/source_files.h"
 
 namespace panal {
 
@@ -62,16 +63,20 @@ struct FileDetails {
 
 class FileStore {
  public:
-  // `catalog` and `blocks` must outlive the store.
-  static std::unique_ptr<FileStore> Create(Catalog& catalog, BlockStore& blocks);
+  // `catalog`, `blocks` and `source` must outlive the store.
+  static std::unique_ptr<FileStore> Create(Catalog& catalog, BlockStore& blocks,
+                                           SourceFiles& source = RealSourceFiles());
   virtual ~FileStore() = default;
 
   // --- Adding ---------------------------------------------------------------------------------------
   // Errors: CONTENT_TOO_LARGE, FILE_NAME_INVALID, ATTRIBUTE_INVALID, STORAGE_FULL.
   virtual absl::StatusOr<AddedFile> Put(absl::string_view name, absl::string_view content,
                                         const Attributes& attributes) = 0;
-  // Adds a file or a whole folder. `roots`: resolved folders it must lie below. `cancelled` is asked now
-  // and then. Errors: PATH_OUTSIDE_ROOTS, PATH_NOT_FOUND, FILE_UNREADABLE, FILE_CHANGED,
+  // Adds a file or a whole folder. `roots`: resolved folders it must lie below. `name`: empty for the last
+  // component of the path. `attributes` go to everything below a folder too. `cancelled` is asked now
+  // and then. A file within a folder that cannot be read fails the whole add, since an id that leaves
+  // something out would name another folder; what vanishes meanwhile is skipped and reported. What the
+  // name was published for before is replaced and freed. Errors: PATH_OUTSIDE_ROOTS, PATH_NOT_FOUND, FILE_UNREADABLE, FILE_CHANGED,
   // FILE_NAME_INVALID, ATTRIBUTE_INVALID, STORAGE_FULL, CANCELLED.
   virtual absl::StatusOr<AddedFile> AddPath(absl::string_view path, absl::string_view name,
                                             const Attributes& attributes, bool in_place,
@@ -97,7 +102,7 @@ class FileStore {
   virtual std::unique_ptr<Upload> NewUpload() = 0;
 
   // --- Reading --------------------------------------------------------------------------------------
-  // Resolves a full id or a unique prefix of at least 4 characters. Errors: FILE_ID_INVALID,
+  // Resolves a full id, which need not be held here, or a unique prefix of at least 4 characters. Errors: FILE_ID_INVALID,
   // FILE_NOT_FOUND, FILE_AMBIGUOUS.
   virtual absl::StatusOr<FileId> Resolve(absl::string_view text) = 0;
   virtual absl::StatusOr<FileDetails> Find(const FileId& id) = 0;  // FILE_NOT_FOUND
@@ -143,7 +148,8 @@ class FileStore {
   virtual absl::StatusOr<Removed> Remove(const FileId& id) = 0;
 
   // Frees contents that nothing publishes and no fetch is resuming (leftovers of a crash or of a
-  // cancelled add). Returns the bytes freed.
+  // cancelled add). Kept: what is incomplete, and what lies below a directory that is not all there, as
+  // in a fetch that was interrupted. Returns the bytes freed. Cost: linear in what is held.
   virtual absl::StatusOr<int64_t> DropUnreferenced() = 0;
 };
 
