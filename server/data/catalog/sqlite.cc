@@ -190,7 +190,10 @@ int64_t Connection::LastInsertKey() const { return sqlite3_last_insert_rowid(db_
 int64_t Connection::Changes() const { return sqlite3_changes64(db_); }
 
 WorkCounters Connection::work() const {
-  return {.rows_changed = sqlite3_total_changes64(db_), .vm_steps = vm_steps_};
+  int written = 0;
+  int unused = 0;
+  sqlite3_db_status(db_, SQLITE_DBSTATUS_CACHE_WRITE, &written, &unused, /*resetFlg=*/0);
+  return {.rows_changed = sqlite3_total_changes64(db_), .vm_steps = vm_steps_, .pages_written = written};
 }
 
 // --- Snapshot

@@ -69,6 +69,7 @@ class Statement {
 struct WorkCounters {
   int64_t rows_changed = 0;  // Rows inserted, updated or deleted, those of the index included.
   int64_t vm_steps = 0;      // Instructions of SQLite's virtual machine.
+  int64_t pages_written = 0;  // Database pages written to the log or the file.
 };
 
 // A connection. Not thread-safe: one thread at a time.

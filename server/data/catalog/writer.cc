@@ -15,14 +15,15 @@ constexpr absl::Duration kOverloadedRetry = absl::Milliseconds(100);
 
 }  // namespace
 
-Writer::Writer(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+Writer::Writer(std::unique_ptr<Connection> connection, size_t queue_max)
+    : queue_max_(queue_max), connection_(std::move(connection)) {}
 
 absl::Status Writer::Write(WriteJob job) {
   Waiting own{.job = job};
   MutexLock lock(&mutex_);
-  if (queue_.size() >= kWriteQueueMax) {
+  if (queue_.size() >= queue_max_) {
     return OverloadedError(
-        absl::StrCat("the catalog has ", queue_.size(), " writes waiting, limit ", kWriteQueueMax),
+        absl::StrCat("the catalog has ", queue_.size(), " writes waiting, limit ", queue_max_),
         kOverloadedRetry);
   }
   queue_.push_back(&own);
@@ -103,6 +104,11 @@ void Writer::MakeRoom() {
 Writer::Counters Writer::counters() {
   MutexLock lock(&mutex_);
   return counters_;
+}
+
+size_t Writer::waiting() {
+  MutexLock lock(&mutex_);
+  return queue_.size();
 }
 
 }  // namespace panal::catalog

@@ -29,10 +29,10 @@ using WriteJob = absl::FunctionRef<absl::Status(Connection&)>;
 // Thread-safe.
 class Writer {
  public:
-  explicit Writer(std::unique_ptr<Connection> connection);
+  explicit Writer(std::unique_ptr<Connection> connection, size_t queue_max = kWriteQueueMax);
 
   // Runs `job` and returns once it is committed, or why not. Errors: those of the job;
-  // STORAGE_FULL, STORAGE_FAILED, CATALOG_CORRUPT; OVERLOADED when kWriteQueueMax jobs wait.
+  // STORAGE_FULL, STORAGE_FAILED, CATALOG_CORRUPT; OVERLOADED when `queue_max` jobs wait.
   absl::Status Write(WriteJob job);
 
   struct Counters {
@@ -42,6 +42,8 @@ class Writer {
   };
 
   Counters counters();
+  // Jobs that wait for a transaction.
+  size_t waiting();
 
  private:
   struct Waiting {
@@ -60,6 +62,7 @@ class Writer {
   absl::Status RunOne(Waiting& waiting);
   void MakeRoom();
 
+  const size_t queue_max_;
   Mutex mutex_;
   Condition changed_;
   std::deque<Waiting*> queue_ ABSL_GUARDED_BY(mutex_);

@@ -1,0 +1,143 @@
+#include "server/data/catalog/search.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/catalog_support.h"
+
+namespace panal::catalog_test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+const PeerId kPublisher = Peer("publisher");
+
+SearchResult Find(Catalog& catalog, absl::string_view query, int limit = 100,
+                  absl::Duration time_max = absl::Minutes(1), absl::Time now = kNow) {
+  auto result = catalog.Search(ParseOrDie(query), limit, time_max, now);
+  EXPECT_TRUE(result.ok()) << result.status();
+  return result.ok() ? *std::move(result) : SearchResult();
+}
+
+void Keep(Catalog& catalog, uint32_t number, std::vector<Record> records,
+          absl::Time expires = kNow + kPageLifetime) {
+  auto kept = catalog.StorePage(MakePage(kPublisher, number, 1, std::move(records), expires), true, kNow);
+  ASSERT_TRUE(kept.ok() && *kept == StorePageResult::kStored) << kept.status();
+}
+
+TEST(Search, FindsOwnAndKeptRecords) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  ASSERT_TRUE(catalog->Publish({MakeFile("own report.txt")}).ok());
+  SignDirtyPages(*catalog, Peer("self"));
+  Keep(*catalog, 1, {MakeRecord("Kept Report"), MakeRecord("else")});
+
+  EXPECT_THAT(Names(*catalog, "report"), ElementsAre("Kept Report", "own report.txt"));
+}
+
+TEST(Search, GivesWhatTheMatcherSaysForEveryKindOfQuery) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Record big = MakeRecord("Résumé big_file.tar.gz", RecordKind::kFile, {{"lang", "EN us"}});
+  big.size_bytes = 5 << 20;
+  Record object = MakeRecord("thumbnailer", RecordKind::kObject, {{"gpu", "yes"}, {"lang", "en"}});
+  object.id = {};
+  Record peer = MakePeerRecord(kPublisher, {"host:1"});
+  Record folder = MakeRecord("日本語 photos", RecordKind::kDirectory, {{"year", "2021"}});
+  std::vector<Record> records = {big, object, peer, folder};
+  Keep(*catalog, 0, records);
+  std::vector<std::string> queries = {
+      "resume", "RESUME", "\"big file\"", "\"file big\"", "bi*", "b*", "lang:en", "lang:\"en us\"",
+      "lang=en", "-resume", "resume OR photos", "(resume OR photos) size>1M", "size<=5M", "size>=5M",
+      "size=5M", "kind:file", "kind:object", "kind:peer", "kind:directory", "*", "gpu:yes", "year>2000",
+      "year<2000", "日", "日本", "tar.gz", "name:photos", "photos -year:2021", "us", "gpu",
+      "id:" + big.id.ToText().substr(0, 4), "id:" + kPublisher.ToText(),
+      "publisher:" + kPublisher.ToText().substr(0, 6)};
+  for (const std::string& text : queries) {
+    auto query = Query::Parse(text);
+    if (!query.ok()) continue;  // What the grammar takes is not the catalog's business.
+    std::vector<std::string> expected;
+    for (const Record& record : records) {
+      if (Matches(*query, record, kPublisher)) expected.push_back(record.name);
+    }
+    std::sort(expected.begin(), expected.end());
+    EXPECT_EQ(Names(*catalog, text), expected) << text;
+  }
+}
+
+TEST(Search, DoesNotSeeExpiredPages) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Keep(*catalog, 1, {MakeRecord("short lived")}, kNow + absl::Seconds(10));
+  Keep(*catalog, 2, {MakeRecord("long lived")}, kNow + absl::Seconds(20));
+
+  EXPECT_THAT(Names(*catalog, "lived", kNow + absl::Seconds(10)), ElementsAre("long lived"));
+  EXPECT_THAT(Names(*catalog, "*", kNow + absl::Seconds(20)), IsEmpty());
+}
+
+TEST(Search, SaysWhenItsLimitCutIt) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Keep(*catalog, 1, {MakeRecord("word 1"), MakeRecord("word 2"), MakeRecord("word 3")});
+
+  EXPECT_THAT(Find(*catalog, "word", 3).hits, SizeIs(3));
+  EXPECT_FALSE(Find(*catalog, "word", 3).truncated);
+  EXPECT_THAT(Find(*catalog, "word", 2).hits, SizeIs(2));
+  EXPECT_TRUE(Find(*catalog, "word", 2).truncated);
+  EXPECT_TRUE(Find(*catalog, "word", 0).truncated);
+  EXPECT_FALSE(Find(*catalog, "nothing", 0).truncated);
+}
+
+TEST(Search, SaysWhenItsTimeCutIt) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Keep(*catalog, 1, {MakeRecord("word")});
+
+  SearchResult result = Find(*catalog, "word", 10, absl::ZeroDuration());
+
+  EXPECT_TRUE(result.out_of_time);
+  EXPECT_FALSE(Find(*catalog, "word", 10, absl::InfiniteDuration()).out_of_time);
+}
+
+TEST(Search, IsStoppedInsideSqliteToo) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  for (uint32_t page = 1; page <= 200; ++page) {
+    Keep(*catalog, page, std::vector<Record>(kPageRecordsMax, MakeRecord("word")));
+  }
+
+  // SQLite itself discards every record: no candidate reaches the loop that looks at the clock.
+  SearchResult result = Find(*catalog, "size>1G", 10, absl::Microseconds(300));
+
+  EXPECT_TRUE(result.out_of_time);
+  EXPECT_THAT(result.hits, IsEmpty());
+  EXPECT_FALSE(Find(*catalog, "word", 10).out_of_time);
+}
+
+TEST(Search, PutsShortNamesFirst) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Keep(*catalog, 1, {MakeRecord("word in a long name"), MakeRecord("word"), MakeRecord("a word")});
+
+  SearchResult result = Find(*catalog, "word");
+
+  ASSERT_THAT(result.hits, SizeIs(3));
+  EXPECT_EQ(result.hits[0].record.name, "word");
+  EXPECT_EQ(result.hits[1].record.name, "a word");
+}
+
+TEST(Search, SendsTheAddressesOfThePublisherAlong) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Keep(*catalog, 1, {MakeRecord("word")});
+  EXPECT_EQ(Find(*catalog, "word").hits[0].publisher, (PeerContact{kPublisher, {}}));
+
+  Keep(*catalog, 0, {MakePeerRecord(kPublisher, {"host:1"})});
+
+  EXPECT_EQ(Find(*catalog, "word").hits[0].publisher, (PeerContact{kPublisher, {"host:1"}}));
+}
+
+}  // namespace
+}  // namespace panal::catalog_test

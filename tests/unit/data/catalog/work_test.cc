@@ -1,0 +1,146 @@
+// Nothing quadratic: counted work at 1,000 and 10,000 files, by the slope in the log-log plane.
+// 100,000 are in tests/bench/catalog_bench.cc.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/catalog_support.h"
+
+namespace panal::catalog_test {
+namespace {
+
+// The promise of the project: slope at most 1.15.
+constexpr double kSlopeMax = 1.15;
+constexpr int kFew = 1'000;
+constexpr int kMany = 10'000;
+constexpr int kBatch = 500;
+
+const PeerId kSelf = Peer("self");
+
+std::vector<PublishedFile> Batch(int first, int count) {
+  std::vector<PublishedFile> files;
+  for (int i = first; i < first + count; ++i) {
+    files.push_back(MakeFile(absl::StrCat("dir ", i % 97, "/file ", i, ".txt"), absl::StrCat(i),
+                             {{"lang", i % 2 == 0 ? "en" : "es"}}, "dir"));
+  }
+  return files;
+}
+
+struct Work {
+  double rows = 0;
+  double steps = 0;
+  double pages = 0;
+};
+
+Work Since(SqliteCatalog& catalog, const catalog::WorkCounters& before) {
+  catalog::WorkCounters now = catalog.writer().counters().work;
+  return {static_cast<double>(now.rows_changed - before.rows_changed),
+          static_cast<double>(now.vm_steps - before.vm_steps),
+          static_cast<double>(now.pages_written - before.pages_written)};
+}
+
+double Slope(double few, double many) { return std::log(many / few) / std::log(1.0 * kMany / kFew); }
+
+void ExpectLinear(const Work& few, const Work& many, const char* what) {
+  EXPECT_LE(Slope(few.rows, many.rows), kSlopeMax) << what << " rows " << few.rows << " " << many.rows;
+  EXPECT_LE(Slope(few.steps, many.steps), kSlopeMax)
+      << what << " steps " << few.steps << " " << many.steps;
+  EXPECT_LE(Slope(few.pages, many.pages), kSlopeMax)
+      << what << " pages " << few.pages << " " << many.pages;
+}
+
+struct Lifetime {
+  Work publish, sign, again, add_one_batch, remove;
+  double file_bytes = 0;
+};
+
+Lifetime LiveThrough(int count) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Lifetime result;
+  auto work = [&] { return catalog->writer().counters().work; };
+
+  catalog::WorkCounters before = work();
+  for (int i = 0; i < count; i += kBatch) EXPECT_TRUE(catalog->Publish(Batch(i, kBatch)).ok());
+  EXPECT_TRUE(catalog->Publish({MakeDirectory("dir", "dir", static_cast<uint64_t>(count))}).ok());
+  result.publish = Since(*catalog, before);
+
+  before = work();
+  EXPECT_GE(SignDirtyPages(*catalog, kSelf), count / static_cast<int>(kPageRecordsMax));
+  result.sign = Since(*catalog, before);
+
+  before = work();
+  EXPECT_TRUE(catalog->Publish(Batch(0, kBatch)).ok());
+  result.again = Since(*catalog, before);
+
+  before = work();
+  EXPECT_TRUE(catalog->Publish(Batch(count, kBatch)).ok());
+  result.add_one_batch = Since(*catalog, before);
+  result.file_bytes = static_cast<double>(std::filesystem::file_size(OptionsIn(dir).path));
+
+  before = work();
+  EXPECT_EQ(catalog->Unpublish(File("dir"))->size(), static_cast<size_t>(count + kBatch + 1));
+  SignDirtyPages(*catalog, kSelf);
+  result.remove = Since(*catalog, before);
+  return result;
+}
+
+TEST(Catalog, WorksInProportionToWhatIsPublished) {
+  Lifetime few = LiveThrough(kFew);
+  Lifetime many = LiveThrough(kMany);
+
+  ExpectLinear(few.publish, many.publish, "publish");
+  ExpectLinear(few.sign, many.sign, "sign");
+  ExpectLinear(few.remove, many.remove, "remove");
+  EXPECT_LE(Slope(few.file_bytes, many.file_bytes), kSlopeMax);
+  // A batch costs the same however much is published already; a repeated one changes nothing.
+  EXPECT_LE(many.add_one_batch.rows, 1.2 * few.add_one_batch.rows);
+  EXPECT_LE(many.add_one_batch.steps, 1.2 * few.add_one_batch.steps);
+  EXPECT_EQ(few.again.rows, 0);
+  EXPECT_EQ(many.again.rows, 0);
+}
+
+// Instructions that one search took.
+int64_t SearchSteps(SqliteCatalog& catalog, absl::string_view query, int limit, size_t hits) {
+  auto steps = [&] { return catalog.readers().Acquire()->connection().work().vm_steps; };
+  int64_t before = steps();
+  auto result = catalog.Search(ParseOrDie(query), limit, absl::Minutes(1), kNow);
+  EXPECT_TRUE(result.ok() && result->hits.size() == hits) << query;
+  return steps() - before;
+}
+
+// Records of which every one holds the words `very` and `common`.
+void KeepCommon(SqliteCatalog& catalog, int records) {
+  int pages = (records + static_cast<int>(kPageRecordsMax) - 1) / static_cast<int>(kPageRecordsMax);
+  for (int page = 0; page < pages; ++page) {
+    std::vector<Record> on_page;
+    for (size_t i = 0; i < kPageRecordsMax; ++i) {
+      on_page.push_back(MakeRecord(absl::StrCat("very common ", page, " ", i)));
+    }
+    auto kept = catalog.StorePage(MakePage(Peer(absl::StrCat(page % 7)), static_cast<uint32_t>(page), 1,
+                                           std::move(on_page)),
+                                  true, kNow);
+    PANAL_CHECK(kept.ok());
+  }
+}
+
+TEST(Search, ForVeryCommonWordsCostsItsLimitAndNotTheirNumber) {
+  constexpr int kRecords = 100'000;
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  KeepCommon(*catalog, kRecords);
+
+  int64_t steps = SearchSteps(*catalog, "very common", 20, 20);
+
+  // 21 candidates; 100 is a generous number of instructions for each.
+  EXPECT_LT(steps, 21 * 100);
+  EXPECT_LT(SearchSteps(*catalog, "very", 20, 20), 21 * 100);
+  EXPECT_LT(SearchSteps(*catalog, "*", 20, 20), 21 * 100);
+  EXPECT_LT(SearchSteps(*catalog, "ve* com*", 20, 20), 21 * 100);
+  EXPECT_LT(SearchSteps(*catalog, "kind:peer", 20, 0), 100);
+  EXPECT_LT(SearchSteps(*catalog, "common id:" + MakeRecord("very common 0 0").id.ToText(), 20, 1),
+            kRecords * 20);
+}
+
+}  // namespace
+}  // namespace panal::catalog_test
