@@ -181,6 +181,7 @@ void BubbleEngine::Refuse(const PeerId& from, const Cast& cast, Outputs& outputs
 }
 
 void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, Outputs& outputs) {
+  suspects_.erase(from);
   Bubble* bubble = FindBubble(cast.bubble);
   if (bubble == nullptr) {
     if (cast.origin == self_) {
@@ -276,7 +277,7 @@ void BubbleEngine::ForwardToEveryone(Task& task, absl::Time now, Outputs& output
 
 void BubbleEngine::ForwardRange(Task& task, uint32_t begin, absl::Time now, Outputs& outputs) {
   size_t preferred = 0;
-  const std::vector<PeerId> candidates = Candidates(task, &preferred);
+  const std::vector<PeerId> candidates = Candidates(task, now, &preferred);
   const uint32_t length = task.range.end - begin;
   const uint32_t count = std::min({static_cast<uint32_t>(options_.split), length,
                                    static_cast<uint32_t>(std::max<size_t>(preferred, 1))});
@@ -289,15 +290,18 @@ void BubbleEngine::ForwardRange(Task& task, uint32_t begin, absl::Time now, Outp
   for (uint32_t i = 0; i < count; ++i) SendPart(task, task.parts[i], candidates[i], now, outputs);
 }
 
-std::vector<PeerId> BubbleEngine::Candidates(const Task& task, size_t* preferred) const {
+std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
+                                             size_t* preferred) const {
   std::vector<std::pair<std::pair<int, uint64_t>, PeerId>> ranked;
   ranked.reserve(neighbors_.ids().size());
   *preferred = 0;
   for (const PeerId& neighbor : neighbors_.ids()) {
-    // The sender and the origin have been visited: only where there is nobody else.
+    // The origin and the sender have been visited already; a suspect may be dead.
     int resort = 0;
     if (neighbor == task.origin) resort = 1;
     if (!task.root && neighbor == task.parent) resort = 2;
+    auto suspect = suspects_.find(neighbor);
+    if (suspect != suspects_.end() && suspect->second > now) resort = 3;
     if (resort == 0) ++*preferred;
     ranked.push_back({{resort, RankOf(task.range.seed, task.range.begin, neighbor)}, neighbor});
   }
@@ -333,7 +337,7 @@ void BubbleEngine::Retry(Task& task, Part& part, absl::Time now, Outputs& output
   if (!may) return GiveUp(task, part);
   size_t preferred = 0;
   const PeerId* next = nullptr;
-  const std::vector<PeerId> candidates = Candidates(task, &preferred);
+  const std::vector<PeerId> candidates = Candidates(task, now, &preferred);
   for (const PeerId& candidate : candidates) {
     if (Contains(part.tried, candidate)) continue;
     const bool used = std::any_of(task.parts.begin(), task.parts.end(), [&](const Part& other) {
@@ -380,6 +384,7 @@ BubbleEngine::Part* BubbleEngine::FindPart(Bubble& bubble, const PeerId& from, u
 
 void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time now,
                             Outputs& outputs) {
+  suspects_.erase(from);
   Bubble* bubble = FindBubble(answer.bubble);
   if (bubble == nullptr) return;
   Task* task = nullptr;
@@ -518,7 +523,9 @@ void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
     return Finish(bubbles_.find(task.bubble)->second, task, now, outputs);
   }
   for (Part& part : task.parts) {
-    if (!part.resolved && now >= part.silent_at) Retry(task, part, now, outputs);
+    if (part.resolved || now < part.silent_at) continue;
+    suspects_[part.tried.back()] = now + kSuspectTime;
+    Retry(task, part, now, outputs);
   }
   FinishIfDone(task, now, outputs);
   if (task.finished) return;
@@ -534,6 +541,7 @@ void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
 }
 
 void BubbleEngine::OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) {
+  suspects_.erase(peer);
   std::vector<uint64_t> sequences;
   for (const auto& [sequence, task] : active_) sequences.push_back(sequence);
   for (uint64_t sequence : sequences) {

@@ -35,6 +35,10 @@ inline constexpr double kHopShare = 0.9;
 // A neighbor is silent when it has said nothing for flush_share and this share of the remaining
 // time: one flush and its way back. Guess.
 inline constexpr double kSilenceSlack = 0.1;
+// A silent neighbor gets parts only where there is nobody else, until it says something or for this
+// long. Guess: longer than a search, so that a dead peer costs one search a delay and not every
+// one.
+inline constexpr absl::Duration kSuspectTime = absl::Seconds(10);
 // No part is cast or cast again with less time than this. Guess: two hops in a data center.
 inline constexpr absl::Duration kPartTimeMin = absl::Milliseconds(2);
 // Partial answers that carry nothing new stop when less time than this remains.
@@ -206,7 +210,7 @@ class BubbleEngine {
   void ForwardRange(Task& task, uint32_t begin, absl::Time now, Outputs& outputs);
   // Neighbors in the order of the task's permutation; those of last resort (the sender, the origin)
   // at the end. `preferred`: how many come before them.
-  std::vector<PeerId> Candidates(const Task& task, size_t* preferred) const;
+  std::vector<PeerId> Candidates(const Task& task, absl::Time now, size_t* preferred) const;
   void SendPart(Task& task, Part& part, const PeerId& to, absl::Time now, Outputs& outputs);
   // Gives the part to the next neighbor, or up.
   void Retry(Task& task, Part& part, absl::Time now, Outputs& outputs);
@@ -236,6 +240,8 @@ class BubbleEngine {
   size_t owned_bubbles_ = 0;
   // Tasks not finished, by sequence.
   absl::btree_map<uint64_t, Task*> active_;
+  // Neighbors that were silent, and until when that counts.
+  absl::btree_map<PeerId, absl::Time> suspects_;
   std::vector<Visit> visits_;
   std::vector<BubbleReport> reports_;
 };
