@@ -1,5 +1,6 @@
 #include "tests/sim/frame_size.h"
 
+#include <iterator>
 #include <variant>
 #include <vector>
 
@@ -82,14 +83,19 @@ size_t FrameSize(const Frame& frame) {
   return kFraming + 3 + content;
 }
 
-absl::string_view FrameKind(const Frame& frame) {
-  constexpr absl::string_view kKinds[] = {
-      "hello",      "join",      "forward_join",  "neighbor_ask", "neighbor_reply",
-      "disconnect", "shuffle",   "shuffle_reply", "cast",         "answer",
-      "page_want",  "page_body", "measure",       "measure_ack",  "open_stream"};
+size_t FrameKind(const Frame& frame) {
   const auto* cast = std::get_if<Cast>(&frame);
-  if (cast == nullptr) return kKinds[frame.index()];
-  return std::holds_alternative<QueryPayload>(cast->payload) ? "cast_query" : "cast_page";
+  bool page = cast != nullptr && std::holds_alternative<PagePayload>(cast->payload);
+  return page ? kFrameKinds - 1 : frame.index();
+}
+
+absl::string_view FrameKindName(size_t kind) {
+  constexpr absl::string_view kNames[] = {
+      "hello",   "join",          "forward_join", "neighbor_ask", "neighbor_reply", "disconnect",
+      "shuffle", "shuffle_reply", "cast_query",   "answer",       "page_want",      "page_body",
+      "measure", "measure_ack",   "open_stream",  "cast_page"};
+  static_assert(std::size(kNames) == kFrameKinds);
+  return kNames[kind];
 }
 
 }  // namespace panal::sim

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <variant>
 
 #include "absl/strings/string_view.h"
 #include "common/model/frame.h"
@@ -11,7 +12,12 @@ namespace panal::sim {
 // Protobuf encoding estimated field by field, plus 36 bytes of gRPC, HTTP/2 and TLS framing.
 size_t FrameSize(const Frame& frame);
 
+// Kinds of frames told apart: those of Frame, casts of queries and of pages being two.
+inline constexpr size_t kFrameKinds = std::variant_size_v<Frame> + 1;
+
+// From 0 to kFrameKinds - 1.
+size_t FrameKind(const Frame& frame);
 // `cast_query`, `measure` …
-absl::string_view FrameKind(const Frame& frame);
+absl::string_view FrameKindName(size_t kind);
 
 }  // namespace panal::sim

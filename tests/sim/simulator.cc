@@ -1,6 +1,7 @@
 #include "tests/sim/simulator.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <queue>
 #include <set>
@@ -9,7 +10,6 @@
 #include "absl/container/btree_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "common/base/check.h"
 #include "common/base/sha256.h"
 #include "tests/sim/frame_size.h"
@@ -298,16 +298,13 @@ class Simulation::Impl {
   }
 
   void Send(PeerIndex from, const SendFrame& send) {
-    size_t size = FrameSize(send.frame);
-    std::string kind(FrameKind(send.frame));
     auto to = by_id_.find(send.to);
     if (to == by_id_.end()) return;
     auto link = peers_[from].links.find(to->second);
     if (link == peers_[from].links.end()) return;  // As the runtime: dropped without a link.
-    ++traffic_.frames;
-    traffic_.bytes += size;
-    ++traffic_.frames_by_kind[kind];
-    traffic_.bytes_by_kind[kind] += size;
+    Counter& counter = sent_[FrameKind(send.frame)];
+    ++counter.frames;
+    counter.bytes += FrameSize(send.frame);
     uint64_t connection = link->second;
     PeerIndex at = to->second;
     if (connections_[connection].broken) return;
@@ -505,6 +502,11 @@ class Simulation::Impl {
     return live;
   }
 
+  struct Counter {
+    uint64_t frames = 0;
+    uint64_t bytes = 0;
+  };
+
   struct Loss {
     PeerIndex at;
     uint32_t life;
@@ -535,7 +537,7 @@ class Simulation::Impl {
   uint64_t next_request_ = 1;
   uint64_t evaluated_ = 0;
   uint64_t refused_ = 0;
-  Traffic traffic_;
+  std::array<Counter, kFrameKinds> sent_;
 };
 
 Simulation::Simulation(SimulationOptions options)
@@ -663,10 +665,6 @@ absl::Time Simulation::now() const { return impl_->now_; }
 
 uint64_t Simulation::seed() const { return impl_->seed_; }
 
-std::string Simulation::ReplayLine() const {
-  return absl::StrFormat("replay: PANAL_SEED=%d ctest --output-on-failure -L sim", seed());
-}
-
 uint64_t Simulation::TraceHash() const { return impl_->trace_; }
 
 size_t Simulation::size() const { return impl_->peers_.size(); }
@@ -698,7 +696,17 @@ const Core& Simulation::CoreOf(PeerIndex peer) const {
 
 void Simulation::Feed(PeerIndex peer, Input input) { impl_->Feed(peer, std::move(input)); }
 
-const Traffic& Simulation::traffic() const { return impl_->traffic_; }
+Traffic Simulation::traffic() const {
+  Traffic traffic;
+  for (size_t kind = 0; kind < kFrameKinds; ++kind) {
+    const Impl::Counter& counter = impl_->sent_[kind];
+    if (counter.frames == 0) continue;
+    traffic.frames += counter.frames;
+    traffic.bytes += counter.bytes;
+    traffic.by_kind[std::string(FrameKindName(kind))] = {counter.frames, counter.bytes};
+  }
+  return traffic;
+}
 
 uint64_t Simulation::events() const { return impl_->event_count_; }
 

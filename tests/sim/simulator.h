@@ -85,8 +85,13 @@ struct SearchResult {
 struct Traffic {
   uint64_t frames = 0;
   uint64_t bytes = 0;
-  std::map<std::string, uint64_t> frames_by_kind;
-  std::map<std::string, uint64_t> bytes_by_kind;
+
+  struct Count {
+    uint64_t frames = 0;
+    uint64_t bytes = 0;
+  };
+
+  std::map<std::string, Count> by_kind;  // `cast_query`, `cast_page`, `answer`, `measure` …
 };
 
 // A record of kind file with a made-up id that follows from `name`.
@@ -155,8 +160,6 @@ class Simulation {
   // --- What is
   // ------------------------------------------------------------------------------------
   uint64_t seed() const;
-  // One line for a failing test: how to run it again.
-  std::string ReplayLine() const;
   // Hash of everything that happened: time, peer, input and the outputs it brought about.
   uint64_t TraceHash() const;
   size_t size() const;
@@ -171,7 +174,7 @@ class Simulation {
   const Core& CoreOf(PeerIndex peer) const;
   // Feeds any input to a live peer.
   void Feed(PeerIndex peer, Input input);
-  const Traffic& traffic() const;
+  Traffic traffic() const;
   uint64_t events() const;
 
   // --- Checks: an empty string, or what is wrong
