@@ -45,7 +45,10 @@ function(panal_fuzzer)
   target_link_libraries(${A_NAME} PRIVATE ${A_DEPS} panal_options)
   target_compile_options(${A_NAME} PRIVATE -fsanitize=fuzzer)
   target_link_options(${A_NAME} PRIVATE -fsanitize=fuzzer)
+  # libFuzzer writes what it finds into the first folder; the corpus stays as it is committed.
+  file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/corpus/${A_NAME})
   add_test(NAME ${A_NAME} COMMAND ${A_NAME} -max_total_time=10 -rss_limit_mb=2048 -print_final_stats=1
+                                  ${CMAKE_CURRENT_BINARY_DIR}/corpus/${A_NAME}
                                   ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${A_NAME})
   set_tests_properties(${A_NAME} PROPERTIES LABELS fuzz TIMEOUT 60)
 endfunction()

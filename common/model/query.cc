@@ -337,6 +337,8 @@ class Parser {
 }  // namespace
 
 std::optional<double> ParseQueryNumber(absl::string_view text) {
+  // Neither hexadecimal nor infinite, both of which from_chars takes.
+  if (text.find_first_not_of("0123456789+-.eE") != absl::string_view::npos) return std::nullopt;
   double number = 0;
   const char* end = text.data() + text.size();
   absl::from_chars_result result = absl::from_chars(text.data(), end, number);

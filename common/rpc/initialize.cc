@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
+#include "common/wire/protobuf_log.h"
 
 namespace panal {
 namespace {
@@ -30,6 +31,7 @@ void InitializeRpc() {
   std::call_once(once, [] {
     setenv(kCipherVariable, kOnlyRsaSuite, /*overwrite=*/1);
     gpr_set_log_function(WriteLog);
+    LimitProtobufLog();
   });
 }
 

@@ -37,7 +37,7 @@ void ToProto(const Frame& frame, v1::LinkFrame* message);
 // and `limit`; FRAME_TOO_LARGE.
 absl::StatusOr<std::optional<Frame>> FromProto(const v1::LinkFrame& message);
 
-// Serialized v1::LinkFrame.
+// Serialized v1::LinkFrame; equal frames give equal bytes.
 std::string EncodeFrame(const Frame& frame);
 // As FromProto; FRAME_INVALID also where the bytes do not parse.
 absl::StatusOr<std::optional<Frame>> DecodeFrame(absl::string_view bytes);

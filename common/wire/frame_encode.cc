@@ -4,6 +4,7 @@
 #include "common/wire/frame_codec.h"
 #include "common/wire/page_codec.h"
 #include "common/wire/record_codec.h"
+#include "common/wire/serialize.h"
 #include "panal/v1/frames.pb.h"
 
 namespace panal {
@@ -153,7 +154,7 @@ void ToProto(const Frame& frame, v1::LinkFrame* message) {
 std::string EncodeFrame(const Frame& frame) {
   v1::LinkFrame message;
   ToProto(frame, &message);
-  return message.SerializeAsString();
+  return internal::SerializeDeterministically(message);
 }
 
 }  // namespace panal

@@ -1,0 +1,11 @@
+#include <cstddef>
+#include <cstdint>
+
+#include "common/wire/protobuf_log.h"
+#include "tests/property/model/byte_properties.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  panal::LimitProtobufLog();
+  panal::CheckFrame(absl::string_view(reinterpret_cast<const char*>(data), size));
+  return 0;
+}

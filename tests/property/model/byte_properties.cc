@@ -1,0 +1,98 @@
+#include "tests/property/model/byte_properties.h"
+
+#include <string>
+
+#include "common/base/check.h"
+#include "common/model/listing.h"
+#include "common/model/manifest.h"
+#include "common/model/object_ref.h"
+#include "common/model/query.h"
+#include "common/model/terms.h"
+#include "common/wire/frame_codec.h"
+#include "common/wire/page_codec.h"
+
+namespace panal {
+namespace {
+
+int CountNodes(const QueryNode& node) {
+  int count = 1;
+  for (const QueryNode& child : node.children) count += CountNodes(child);
+  return count;
+}
+
+}  // namespace
+
+void CheckTerms(absl::string_view bytes) {
+  size_t last_end = 0;
+  for (const Term& term : Terms(bytes)) {
+    PANAL_CHECK(!term.text.empty() && term.text.size() <= kTermSizeMax);
+    PANAL_CHECK(term.begin >= last_end && term.end > term.begin && term.end <= bytes.size());
+    last_end = term.end;
+    std::vector<Term> again = Terms(term.text);
+    PANAL_CHECK(again.size() == 1 && again[0].text == term.text);
+  }
+}
+
+void CheckQuery(absl::string_view bytes) {
+  CheckTerms(bytes);
+  absl::StatusOr<Query> query = Query::Parse(bytes);
+  if (!query.ok()) return;
+  PANAL_CHECK(query->text() == bytes);
+  PANAL_CHECK(CountNodes(query->root()) <= kQueryNodesMax);
+  Record record;
+  record.name = std::string(bytes);
+  record.attributes = {{"lang", "es"}, {"year", "2024"}};
+  Matches(*query, record, PeerId{});
+}
+
+void CheckListing(absl::string_view bytes) {
+  absl::StatusOr<std::vector<ListingEntry>> entries = DecodeListing(bytes);
+  if (entries.ok()) PANAL_CHECK(EncodeListing(*entries) == bytes);
+}
+
+void CheckManifest(absl::string_view bytes) {
+  absl::StatusOr<Manifest> manifest = DecodeManifest(bytes);
+  if (!manifest.ok()) return;
+  PANAL_CHECK(manifest->Encode() == bytes);
+  uint64_t size_bytes = 0;
+  for (uint32_t i = 0; i < manifest->blocks.size(); ++i) size_bytes += manifest->BlockSize(i);
+  PANAL_CHECK(size_bytes == manifest->size_bytes);
+}
+
+void CheckObjectRef(absl::string_view bytes) {
+  absl::StatusOr<ObjectRef> ref = ObjectRef::Parse(bytes);
+  if (!ref.ok()) return;
+  absl::StatusOr<ObjectRef> again = ObjectRef::Parse(ref->ToText());
+  PANAL_CHECK(again.ok() && *again == *ref);
+}
+
+void CheckPage(absl::string_view bytes) {
+  absl::StatusOr<DecodedPage> page = DecodeSignedPage(bytes);
+  if (!page.ok()) return;
+  std::string encoded = EncodeSignedPage(*page->page, page->has_body);
+  absl::StatusOr<DecodedPage> again = DecodeSignedPage(encoded);
+  PANAL_CHECK(again.ok() && again->has_body == page->has_body);
+  PANAL_CHECK(again->page->header == page->page->header);
+  PANAL_CHECK(again->page->body == page->page->body);
+  PANAL_CHECK(again->page->records == page->page->records);
+}
+
+void CheckFrame(absl::string_view bytes) {
+  absl::StatusOr<std::optional<Frame>> frame = DecodeFrame(bytes);
+  if (!frame.ok() || !frame->has_value()) return;
+  std::string encoded = EncodeFrame(**frame);
+  absl::StatusOr<std::optional<Frame>> again = DecodeFrame(encoded);
+  PANAL_CHECK(again.ok() && again->has_value());
+  PANAL_CHECK((*again)->index() == (*frame)->index());
+  PANAL_CHECK(EncodeFrame(**again) == encoded);
+}
+
+const std::vector<ByteProperty>& ByteProperties() {
+  static const auto* properties = new std::vector<ByteProperty>{
+      {"query_fuzzer", CheckQuery},       {"listing_fuzzer", CheckListing},
+      {"manifest_fuzzer", CheckManifest}, {"object_ref_fuzzer", CheckObjectRef},
+      {"page_fuzzer", CheckPage},         {"frame_fuzzer", CheckFrame}};
+  return *properties;
+}
+
+}  // namespace panal
