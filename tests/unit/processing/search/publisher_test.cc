@@ -1,1 +1,207 @@
+#include "server/processing/search/publisher.h"
+
 #include <gtest/gtest.h>
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/processing/search/one_peer.h"
+
+namespace panal {
+namespace {
+
+SearchMesh MakeMesh(int peers, SearchOptions options = {}) {
+  SearchMesh mesh(21, options);
+  mesh.AddPeers(peers);
+  mesh.LinkRings(16);
+  mesh.Start();
+  return mesh;
+}
+
+TEST(Publisher, SpreadsAPageToAsManyPeersAsItSays) {
+  SearchMesh mesh = MakeMesh(300);
+  const PagePtr page = MakePage(PeerIdOf(5), 1, 1, {"a"});
+
+  mesh.Publish(5, page);
+  mesh.Run(absl::Seconds(10));
+
+  ASSERT_EQ(mesh.spreads(5).size(), 1u);
+  const PageSpread& spread = mesh.spreads(5)[0];
+  EXPECT_EQ(spread.number, 1u);
+  EXPECT_EQ(spread.version, 1u);
+  EXPECT_EQ(spread.target, mesh.core(5).PageBubbleSize());
+  EXPECT_GE(spread.copies, spread.target);
+  EXPECT_EQ(mesh.Holders(page->header.key).size(), spread.copies);
+}
+
+TEST(Publisher, ThePeerPageTravelsWithEveryPage) {
+  SearchMesh mesh = MakeMesh(100);
+  mesh.Publish(5, MakePage(PeerIdOf(5), kPeerPageNumber, 1, {"peer"}));
+  mesh.Run(absl::Seconds(10));
+
+  mesh.Publish(5, MakePage(PeerIdOf(5), 3, 1, {"a"}));
+  mesh.Run(absl::Seconds(10));
+
+  const std::set<int> with_peer_page = mesh.Holders({PeerIdOf(5), kPeerPageNumber});
+  for (int holder : mesh.Holders({PeerIdOf(5), 3})) {
+    EXPECT_TRUE(with_peer_page.contains(holder)) << holder;
+  }
+}
+
+TEST(Publisher, FullKeepersAreReplacedByOthers) {
+  SearchMesh mesh = MakeMesh(300);
+  for (int i = 0; i < 300; i += 3) {
+    if (i != 5) mesh.SetFull(i);
+  }
+  const PagePtr page = MakePage(PeerIdOf(5), 1, 1, {"a"});
+
+  mesh.Publish(5, page);
+  mesh.Run(absl::Seconds(60));
+
+  ASSERT_EQ(mesh.spreads(5).size(), 1u);
+  EXPECT_GE(mesh.spreads(5)[0].copies, mesh.spreads(5)[0].target);
+  EXPECT_EQ(mesh.Holders(page->header.key).size(), mesh.spreads(5)[0].copies);
+}
+
+TEST(Publisher, FewCopiesAreReportedAsFew) {
+  SearchMesh mesh = MakeMesh(30);
+  for (int i = 6; i < 30; ++i) mesh.SetFull(i);
+
+  mesh.Publish(5, MakePage(PeerIdOf(5), 1, 1, {"a"}));
+  mesh.Run(absl::Seconds(60));
+
+  ASSERT_GE(mesh.spreads(5).size(), 1u);
+  EXPECT_EQ(mesh.spreads(5)[0].copies, 6u);
+  EXPECT_EQ(mesh.spreads(5)[0].target, 30u);
+}
+
+TEST(Publisher, ARefreshGoesToTheSameKeepersWithoutBodies) {
+  SearchMesh mesh = MakeMesh(300);
+  const PagePtr page = MakePage(PeerIdOf(5), 1, 1, {"a"});
+  mesh.Publish(5, page);
+  mesh.Run(absl::Seconds(60));
+  const std::set<int> before = mesh.Holders(page->header.key);
+  mesh.ClearFrames();
+
+  mesh.Run(kPageRefreshInterval + absl::Seconds(60));
+
+  EXPECT_FALSE(mesh.refreshes(5).empty());
+  ASSERT_GE(mesh.spreads(5).size(), 2u);
+  EXPECT_GE(mesh.spreads(5)[1].copies, mesh.spreads(5)[1].target);
+  EXPECT_EQ(mesh.Holders(page->header.key), before);
+  EXPECT_EQ(mesh.frames("body"), 0u);
+}
+
+TEST(Publisher, BodiesArePulledWhereTheyAreMissing) {
+  SearchMesh mesh = MakeMesh(200);
+  const PagePtr page = MakePage(PeerIdOf(5), 1, 1, {"a"});
+  // Known from before, spread by nobody: as after a restart with all keepers gone.
+  mesh.Publish(5, page, /*spread_now=*/false);
+
+  mesh.Run(kPageRefreshInterval + absl::Seconds(60));
+
+  EXPECT_GT(mesh.frames("body"), 0u);
+  ASSERT_GE(mesh.spreads(5).size(), 1u);
+  EXPECT_GE(mesh.spreads(5)[0].copies, mesh.spreads(5)[0].target);
+  EXPECT_EQ(mesh.Holders(page->header.key).size(), mesh.spreads(5)[0].copies);
+  mesh.CheckInvariants();
+}
+
+TEST(Publisher, ADeletedPageReachesTheKeepers) {
+  SearchMesh mesh = MakeMesh(300);
+  mesh.Publish(5, MakePage(PeerIdOf(5), 1, 1, {"a"}));
+  mesh.Run(absl::Seconds(10));
+
+  mesh.Publish(5, MakePage(PeerIdOf(5), 1, 2, {}));
+  mesh.Run(absl::Seconds(10));
+  const uint64_t request = mesh.Search(9, "a", 1.0);
+  mesh.Run(absl::Seconds(10));
+
+  EXPECT_TRUE(mesh.ResultOf(request).hits.empty());
+}
+
+TEST(Publisher, AGrownMeshGetsMoreCopiesSoon) {
+  SearchMesh mesh = MakeMesh(200);
+  MeshEstimate small = mesh.TrueEstimate();
+  small.peers = 40;
+  small.degree_sum = 640;
+  small.degree_square_sum = 640 * 16;
+  mesh.TellEstimate(small);
+  const PagePtr page = MakePage(PeerIdOf(5), 1, 1, {"a"});
+  mesh.Publish(5, page);
+  mesh.Run(absl::Seconds(10));
+  const size_t before = mesh.Holders(page->header.key).size();
+
+  mesh.TellEstimate(mesh.TrueEstimate());
+  mesh.Run(absl::Seconds(20));
+
+  EXPECT_GT(mesh.Holders(page->header.key).size(), before);
+  EXPECT_GE(mesh.Holders(page->header.key).size(), mesh.core(5).PageBubbleSize());
+}
+
+TEST(Publisher, ALonelyPeersPagesSpreadOnceItHasNeighbors) {
+  OnePeer peer(0, {}, 1);
+  auto page = MakePage(PeerIdOf(0), 1, 1, {"a"});
+  peer.core->OnOwnPagesSigned({{page}, true}, peer.now, peer.outputs);
+  const std::vector<LoadPage> loads = peer.Take<LoadPage>();
+  ASSERT_EQ(loads.size(), 1u);
+  peer.core->OnPageLoaded({loads[0].token, page}, peer.now, peer.outputs);
+  ASSERT_EQ(peer.Take<PageSpread>().size(), 1u);
+
+  peer.core->SetNeighbors({PeerIdOf(1)});
+  peer.core->SetEstimate({2, 2, 2, true});
+  peer.core->OnNeighborUp(PeerIdOf(1), peer.now, peer.outputs);
+  peer.Pass(absl::Seconds(6));
+
+  EXPECT_EQ(peer.Sent<Cast>().size(), 1u);
+}
+
+TEST(Publisher, SpreadsAtOnceAreBoundedAndTheRestTakesItsTurn) {
+  OnePeer peer(0, {.spreads_max = 3}, 1);
+  std::vector<PagePtr> pages;
+  for (uint32_t i = 1; i <= 10; ++i) {
+    pages.push_back(MakePage(PeerIdOf(0), i, 1, {absl::StrCat("p", i)}));
+  }
+
+  peer.core->OnOwnPagesSigned({pages, true}, peer.now, peer.outputs);
+
+  std::vector<LoadPage> loads = peer.Take<LoadPage>();
+  EXPECT_EQ(loads.size(), 3u);
+  size_t spread = 0;
+  while (!loads.empty()) {
+    for (const LoadPage& load : loads) {
+      peer.core->OnPageLoaded({load.token, pages[load.key.number - 1]}, peer.now, peer.outputs);
+      peer.core->CheckInvariants();
+    }
+    spread += peer.Take<PageSpread>().size();
+    loads = peer.Take<LoadPage>();
+  }
+  EXPECT_EQ(spread, 10u);
+}
+
+TEST(Publisher, RefreshesAreBatchedAndNotAllAtOnce) {
+  OnePeer peer(0, {}, 1);
+  std::vector<PagePtr> pages;
+  for (uint32_t i = 1; i <= 1000; ++i) {
+    auto page = std::make_shared<Page>(*MakePage(PeerIdOf(0), i, 1, {absl::StrCat("p", i)}));
+    page->header.expires_ms = static_cast<uint64_t>(absl::ToUnixMillis(peer.now + kPageLifetime));
+    pages.push_back(page);
+  }
+  peer.core->OnOwnPagesSigned({pages, false}, peer.now, peer.outputs);
+
+  peer.Pass(kPageRefreshInterval * 0.74);
+  EXPECT_TRUE(peer.Take<RefreshOwnPages>().empty());
+  peer.Pass(kPageRefreshInterval * 0.27);
+
+  const std::vector<RefreshOwnPages> refreshes = peer.Take<RefreshOwnPages>();
+  EXPECT_GT(refreshes.size(), 10u);
+  std::set<uint32_t> numbers;
+  for (const RefreshOwnPages& refresh : refreshes) {
+    EXPECT_LE(refresh.numbers.size(), kRefreshBatchMax);
+    numbers.insert(refresh.numbers.begin(), refresh.numbers.end());
+  }
+  EXPECT_EQ(numbers.size(), 1000u);
+}
+
+}  // namespace
+}  // namespace panal
