@@ -93,6 +93,7 @@ void Measurement::OnMeasure(const PeerId& from, const Measure& share, absl::Time
 
 void Measurement::OnShareOfRound(const PeerId& from, const Measure& share, absl::Time now,
                                  Outputs& outputs) {
+  silent_shares_ = 0;
   double before = Ratio();
   uint64_t fish_before = mass_.fish_id;
   Mass part{share.fish_id, share.fish, share.count, share.degree, share.degree_squared};
@@ -129,7 +130,8 @@ void Measurement::OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) 
     EnterRound(round_ + 1, now, outputs);
     return;
   }
-  if (active_.empty() || shares_sent_ >= options_.shares_max) {
+  bool silent = silent_shares_ >= kSilentShares;
+  if (active_.empty() || silent || shares_sent_ >= options_.shares_max) {
     EndRound(now, outputs);
     return;
   }
@@ -176,6 +178,7 @@ void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
   changed_ = false;
   stable_receipts_ = 0;
   shares_sent_ = 0;
+  silent_shares_ = 0;
   if (active_.empty()) {
     EndRound(now, outputs);
   } else {
@@ -237,6 +240,7 @@ void Measurement::TakeResult(const Measure& share) {
 
 void Measurement::SendNextShare(absl::Time now, Outputs& outputs) {
   ++shares_sent_;
+  ++silent_shares_;
   for (size_t tries = 0; tries <= active_.size(); ++tries) {
     if (order_.empty()) {
       order_ = active_;

@@ -69,6 +69,8 @@ inline constexpr double kMeshSizeMax = 1e8;
 inline constexpr uint64_t kRoundMax = uint64_t{1} << 47;
 // Receipts in a row without a change that end a round, besides one a neighbor (BubbleStorm).
 inline constexpr int kStableReceipts = 16;
+// Shares in a row without a receipt that end a round. Guess: 0.8 s, longer than most round trips.
+inline constexpr int kSilentShares = 16;
 // Rounds that changes start are round_gap apart for every so many peers, at most this many gaps.
 inline constexpr double kPeersPerGap = 64;
 inline constexpr double kGapsMax = 30;
@@ -162,6 +164,7 @@ class Measurement {
   Result result_;
   int stable_receipts_ = 0;
   int shares_sent_ = 0;
+  int silent_shares_ = 0;  // Sent since the last receipt.
   absl::Time ended_ = absl::InfinitePast();
 
   std::vector<PeerId> active_;

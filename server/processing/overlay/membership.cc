@@ -364,9 +364,7 @@ std::optional<PeerId> Membership::ChooseVictim(const PeerId& newcomer, absl::Tim
       (link.spared_until > now ? spared : others).push_back(peer);
     }
   }
-  const std::vector<PeerId>& pool = !joined.empty()  ? joined
-                                    : others.empty() ? spared
-                                                     : others;
+  const std::vector<PeerId>& pool = !joined.empty() ? joined : others.empty() ? spared : others;
   if (pool.empty()) return std::nullopt;
   return pool[random_.Below(pool.size())];
 }
@@ -380,8 +378,8 @@ void Membership::SendWalks(const PeerId& newcomer, Link& link, absl::Time now, O
   link.walks_sent = now;
   std::vector<PeerId> targets = active_;
   targets.erase(std::remove(targets.begin(), targets.end(), newcomer), targets.end());
-  // In a mesh no larger than a view all neighbors take the newcomer. Elsewhere each walk gives it two
-  // links: the peer where it ends, and the neighbor that this peer drops.
+  // In a mesh no larger than a view all neighbors take the newcomer. Elsewhere each walk gives it
+  // two links: the peer where it ends, and the neighbor that this peer drops.
   int ttl = 0;
   if (targets.size() + 1 >= wanted_) {
     ttl = options_.forward_join_ttl;
