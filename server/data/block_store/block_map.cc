@@ -43,6 +43,7 @@ std::string EncodeBlockMap(const BlockMap& map) {
   writer.U32(kBlockMapVersion);
   PANAL_CHECK(writer.bytes().size() == kBlockMapDirtyOffset);
   writer.U32(0);
+  writer.U64(map.data_number);
   writer.U32(static_cast<uint32_t>(manifest.size()));
   writer.Raw(manifest);
   writer.Raw(EncodeBits(map.held));
@@ -62,7 +63,7 @@ absl::StatusOr<BlockMap> DecodeBlockMap(absl::string_view bytes, const FileId& i
                               "; this program knows ", kBlockMapVersion),
                  {{"id", id.ToText()}});
   }
-  if (bytes.size() < kBlockMapDirtyOffset + 8 + Sha256Digest::kSize)
+  if (bytes.size() < kBlockMapDirtyOffset + 16 + Sha256Digest::kSize)
     return Damaged(id, "it is cut off");
 
   std::string hashed(bytes.substr(0, bytes.size() - Sha256Digest::kSize));
@@ -71,6 +72,7 @@ absl::StatusOr<BlockMap> DecodeBlockMap(absl::string_view bytes, const FileId& i
   if (Sha256(hashed).view() != bytes.substr(hashed.size())) return Damaged(id, "its hash is wrong");
 
   reader.U32();
+  map.data_number = reader.U64();
   absl::string_view manifest = reader.Raw(reader.U32());
   PANAL_ASSIGN_OR_RETURN(map.manifest, DecodeManifest(manifest, id));
   absl::string_view bits = reader.Raw((map.manifest.blocks.size() + 7) / 8);

@@ -2,9 +2,10 @@
 // disk.
 //
 // Layout of `<id>.map` (big-endian): "panal block map" NUL, U32 version (1), U8 dirty, three zero
-// bytes, U32 size of the manifest, the manifest, the bitmap (one bit a block, most significant
-// first, spare bits zero), SHA-256 of all before with the dirty byte zero. The dirty byte is
-// outside the hash because it is set and cleared in place, by a write of one byte that cannot tear.
+// bytes, U64 number of the data file, U32 size of the manifest, the manifest, the bitmap (one bit a
+// block, most significant first, spare bits zero), SHA-256 of all before with the dirty byte zero.
+// The dirty byte is outside the hash because it is set and cleared in place, by a write of one byte
+// that cannot tear.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +27,9 @@ inline constexpr size_t kBlockMapSizeMax = 64 + kManifestSizeMax + 8192;
 
 struct BlockMap {
   Manifest manifest;
-  std::vector<bool> held;  // One entry a block: its data was synced before the map was written.
-  bool dirty = false;      // Blocks may have been written since.
+  uint64_t data_number = 0;  // Names the data file; never used twice for one content.
+  std::vector<bool> held;    // One entry a block: its data was synced before the map was written.
+  bool dirty = false;        // Blocks may have been written since.
 
   bool operator==(const BlockMap&) const = default;
 };

@@ -4,7 +4,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/check.h"
@@ -20,12 +22,15 @@ namespace {
 // place.
 constexpr int kRecentMin = 64;
 constexpr absl::string_view kTemporaryFolder = "/tmp";
+constexpr absl::string_view kMapSuffix = ".map";
 
 std::string Parent(const std::string& path) {
   size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
+
+std::string FileName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 absl::Status NotFound(const FileId& id) {
   return Error(ErrorReason::kFileNotFound,
@@ -58,8 +63,11 @@ BlockStoreImpl::BlockStoreImpl(const BlockStoreOptions& options, FileSystem& fs)
 
 absl::Status BlockStoreImpl::Scan() {
   std::string temporary = absl::StrCat(options_.dir, kTemporaryFolder);
+  std::vector<std::string> parents;
+  for (std::string at = options_.dir; !fs_.Exists(at); at = Parent(at))
+    parents.push_back(Parent(at));
   PANAL_RETURN_IF_ERROR(fs_.MakeDirs(temporary));
-  PANAL_RETURN_IF_ERROR(fs_.SyncDir(Parent(options_.dir)));
+  for (const std::string& parent : parents) PANAL_RETURN_IF_ERROR(fs_.SyncDir(parent));
   PANAL_ASSIGN_OR_RETURN(std::vector<std::string> leftovers, fs_.ListDir(temporary));
   for (const std::string& name : leftovers) RemoveQuietly(fs_, absl::StrCat(temporary, "/", name));
 
@@ -74,34 +82,35 @@ absl::Status BlockStoreImpl::Scan() {
 
 absl::Status BlockStoreImpl::ScanFolder(absl::string_view folder) {
   PANAL_ASSIGN_OR_RETURN(std::vector<std::string> names, fs_.ListDir(folder));
-  bool dropped = false;
-  auto has = [&names](const std::string& name) {
-    return std::binary_search(names.begin(), names.end(), name);
-  };
+  absl::flat_hash_set<std::string> used;
   for (const std::string& name : names) {
-    absl::string_view text = absl::StripSuffix(name, ".map");
+    absl::string_view text = name;
+    if (!absl::ConsumeSuffix(&text, kMapSuffix)) continue;
     std::optional<FileId> id = FileId::FromText(text);
-    if (id && text.size() != name.size()) {
-      PANAL_RETURN_IF_ERROR(ScanMap(folder, *id, has(std::string(text))));
-      dropped = true;
-    } else if (absl::EndsWith(name, ".map.new") || (id && !has(absl::StrCat(name, ".map")))) {
-      RemoveQuietly(fs_, absl::StrCat(folder, "/", name));
-    }
+    if (!id) continue;
+    PANAL_ASSIGN_OR_RETURN(std::string data, ScanMap(*id, names));
+    used.insert(std::move(data));
+    used.insert(name);
   }
-  return dropped ? fs_.SyncDir(folder) : absl::OkStatus();
+  for (const std::string& name : names) {
+    if (!used.contains(name)) RemoveQuietly(fs_, absl::StrCat(folder, "/", name));
+  }
+  return absl::OkStatus();
 }
 
-absl::Status BlockStoreImpl::ScanMap(absl::string_view folder, const FileId& id, bool has_data) {
+absl::StatusOr<std::string> BlockStoreImpl::ScanMap(const FileId& id,
+                                                    const std::vector<std::string>& names) {
   ContentPaths paths = ContentPaths::Of(options_.dir, id);
   absl::StatusOr<BlockMap> map = ReadBlockMap(fs_, paths, id);
   if (!map.ok() && ReasonOf(map.status()) == ErrorReason::kDataDirTooNew) return map.status();
-  if (!map.ok() || !has_data) {
-    // The data stays: where the same content is asked for again its blocks are hashed.
+  std::string data = map.ok() ? FileName(paths.Data(map->data_number)) : "";
+  if (!map.ok() || !std::binary_search(names.begin(), names.end(), data)) {
     Log(LogLevel::kWarning, "block_map_dropped",
         {{"id", id.ToText()},
          {"error",
           map.ok() ? std::string("its data is missing") : std::string(map.status().message())}});
-    return fs_.Remove(paths.map);
+    PANAL_RETURN_IF_ERROR(fs_.Remove(paths.map));
+    return map.ok() ? std::string() : KeepDamaged(id, names);
   }
   Entry entry{.ledger = std::make_shared<HeldLedger>(), .size_bytes = map->manifest.size_bytes};
   entry.ledger->all = &stored_;
@@ -111,38 +120,60 @@ absl::Status BlockStoreImpl::ScanMap(absl::string_view folder, const FileId& id,
   MutexLock lock(&mutex_);
   reserved_ += entry.size_bytes;
   index_.emplace(id, std::move(entry));
-  return absl::OkStatus();
+  return data;
+}
+
+std::string BlockStoreImpl::KeepDamaged(const FileId& id, const std::vector<std::string>& names) {
+  std::string prefix = absl::StrCat(id.ToText(), ".");
+  for (const std::string& name : names) {
+    uint64_t number;
+    if (absl::StartsWith(name, prefix) &&
+        absl::SimpleHexAtoi(absl::StripPrefix(name, prefix), &number)) {
+      // Where the same content is asked for again its blocks are hashed.
+      MutexLock lock(&mutex_);
+      damaged_[id] = number;
+      return name;
+    }
+  }
+  return "";
 }
 
 absl::Status BlockStoreImpl::Create(const Manifest& manifest) {
   FileId id = manifest.Id();
+  NewContent content{.manifest = manifest, .data_number = NewDataNumber()};
   {
     MutexLock lock(&mutex_);
     if (index_.contains(id)) return absl::OkStatus();
+    auto damaged = damaged_.find(id);
+    content.recovered = damaged != damaged_.end();
+    if (content.recovered) content.data_number = damaged->second;
   }
   PANAL_RETURN_IF_ERROR(Reserve(manifest.size_bytes));
-  absl::StatusOr<std::shared_ptr<ContentFile>> file = AddNew(id, manifest, "");
+  absl::StatusOr<std::shared_ptr<ContentFile>> file = AddNew(id, std::move(content));
   if (!file.ok() || *file == nullptr) Release(manifest.size_bytes);
   return file.status();
 }
 
 absl::Status BlockStoreImpl::Adopt(const Manifest& manifest, const std::string& finished_path) {
   FileId id = manifest.Id();
-  PANAL_ASSIGN_OR_RETURN(std::shared_ptr<ContentFile> file, AddNew(id, manifest, finished_path));
+  uint64_t number = NewDataNumber();
+  PANAL_ASSIGN_OR_RETURN(
+      std::shared_ptr<ContentFile> file,
+      AddNew(id, {.manifest = manifest, .data_number = number, .finished_path = finished_path}));
   if (file != nullptr) return absl::OkStatus();
   PANAL_ASSIGN_OR_RETURN(file, Acquire(id));
   if (file->complete()) {
     PANAL_RETURN_IF_ERROR(file->Checkpoint());
     RemoveQuietly(fs_, finished_path);
   } else {
-    PANAL_RETURN_IF_ERROR(file->Adopt(finished_path));
+    PANAL_RETURN_IF_ERROR(file->Adopt(finished_path, number));
   }
   Release(manifest.size_bytes);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<ContentFile>> BlockStoreImpl::AddNew(
-    const FileId& id, const Manifest& manifest, const std::string& finished_path) {
+absl::StatusOr<std::shared_ptr<ContentFile>> BlockStoreImpl::AddNew(const FileId& id,
+                                                                    NewContent content) {
   std::shared_ptr<ContentFile> file;
   std::shared_ptr<HeldLedger> ledger = std::make_shared<HeldLedger>();
   ledger->all = &stored_;
@@ -151,9 +182,10 @@ absl::StatusOr<std::shared_ptr<ContentFile>> BlockStoreImpl::AddNew(
     MutexLock lock(&mutex_);
     auto [at, is_new] = index_.try_emplace(id);
     if (!is_new) return file;
-    at->second = {.ledger = ledger, .size_bytes = manifest.size_bytes};
+    damaged_.erase(id);
+    at->second = {.ledger = ledger, .size_bytes = content.manifest.size_bytes};
     file = NewContentFile(id, at->second);
-    file->BeNew(manifest, finished_path);
+    file->BeNew(std::move(content));
     at->second.open = file;
     evicted = Touch(file);
   }

@@ -1,8 +1,9 @@
 // LAYER 3: the bytes of files. One sparse data file per content, blocks written in place by pwrite,
 // and a bitmap of the blocks that were verified. Small contents live in the catalog instead.
 //
-// Layout under `<data-dir>/blocks/`: `<2 chars>/<id>` the data, `<id>.map` the checkpoint (manifest and
-// bitmap). A block counts as held only when its data was synced before the bitmap that says so.
+// Layout under `<data-dir>/blocks/`: `<2 chars>/<id>.map` the checkpoint (manifest and bitmap,
+// block_map.h), `<id>.<number>` the data that it names, `tmp/` what is being written. A block
+// counts as held only when its data was synced before the bitmap that says so.
 //
 // Specification:
 // - B1. WriteBlock verifies the SHA-256 before the block counts; BLOCK_CORRUPT otherwise.
@@ -10,7 +11,8 @@
 //   Rationale: fdatasync(data), then the bitmap to a temp name, fsync, rename, fsync(directory).
 // - B3. After a crash, blocks written since the last checkpoint are hashed again when the file is
 //   opened (a dirty flag says that there may be any), so a resumed fetch loses nothing it had.
-// - B4. ReadBlock verifies the hash unless told otherwise; a mismatch clears the block from the bitmap
+// - B4. ReadBlock verifies the hash unless told otherwise; a mismatch clears the block from the
+// bitmap
 //   and says BLOCK_CORRUPT, so that it is fetched again.
 //
 // Thread-safe: called from workers. Blocking disk IO: never from a gRPC thread or the node loop.
@@ -34,7 +36,8 @@ struct BlockStoreOptions {
   std::string dir;
   // Most bytes of content kept. 0: as much as the disk has. STORAGE_FULL beyond.
   int64_t size_bytes_max = 0;
-  // Open data files kept for reuse. 0 closes after each use. Guess, below the usual 1,024 descriptors.
+  // Open data files kept for reuse. 0 closes after each use. Guess, below the usual 1,024
+  // descriptors.
   int open_files_max = 128;
 };
 
@@ -48,7 +51,8 @@ struct HeldBlocks {
 
 class BlockStore {
  public:
-  // Opens or creates the store. Errors: STORAGE_FAILED, DATA_DIR_TOO_NEW. `fs` must outlive the store.
+  // Opens or creates the store. Errors: STORAGE_FAILED, DATA_DIR_TOO_NEW. `fs` must outlive the
+  // store.
   static absl::StatusOr<std::unique_ptr<BlockStore>> Open(const BlockStoreOptions& options,
                                                           FileSystem& fs);
   virtual ~BlockStore() = default;
@@ -67,8 +71,8 @@ class BlockStore {
   // Frees the bytes. Returns how many. Error: FILE_NOT_FOUND.
   virtual absl::StatusOr<int64_t> Remove(const FileId& id) = 0;
 
-  // A content whose id is not known yet, as it comes from a program: bytes are appended to a temporary
-  // file and hashed; Finish syncs it and renames it to its id.
+  // A content whose id is not known yet, as it comes from a program: bytes are appended to a
+  // temporary file and hashed; Finish syncs it and renames it to its id.
   class Writer {
    public:
     virtual ~Writer() = default;  // Drops what was not finished.
@@ -77,6 +81,7 @@ class BlockStore {
     // Durable when it returns OK. Error: UPLOAD_INCOMPLETE (fewer bytes than announced).
     virtual absl::StatusOr<Manifest> Finish() = 0;
   };
+
   // Begins a content of exactly `size_bytes`. Error: STORAGE_FULL.
   virtual absl::StatusOr<std::unique_ptr<Writer>> NewWriter(FileType type, uint64_t size_bytes) = 0;
 

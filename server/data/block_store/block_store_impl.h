@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/base/ids.h"
+#include "common/base/random.h"
 #include "common/base/sync.h"
 #include "common/model/manifest.h"
 #include "server/data/block_store/block_store.h"
@@ -53,26 +54,37 @@ class BlockStoreImpl final : public BlockStore {
   };
 
   absl::Status ScanFolder(absl::string_view folder);
-  absl::Status ScanMap(absl::string_view folder, const FileId& id, bool has_data);
+  // Indexes a map whose folder has the files `names`, sorted. Returns the name of its data file;
+  // empty where the map is of no use and was dropped.
+  absl::StatusOr<std::string> ScanMap(const FileId& id, const std::vector<std::string>& names);
+  // Remembers the data of a damaged map. Returns its name; empty where there is none.
+  std::string KeepDamaged(const FileId& id, const std::vector<std::string>& names);
   // The content, loaded. Error: FILE_NOT_FOUND.
   absl::StatusOr<std::shared_ptr<ContentFile>> Acquire(const FileId& id);
   // Adds a content that is not there yet and loads it; nothing where it is there already.
-  absl::StatusOr<std::shared_ptr<ContentFile>> AddNew(const FileId& id, const Manifest& manifest,
-                                                      const std::string& finished_path);
+  absl::StatusOr<std::shared_ptr<ContentFile>> AddNew(const FileId& id, NewContent content);
   std::shared_ptr<ContentFile> NewContentFile(const FileId& id, const Entry& entry);
   // Keeps `file` open as the most recent. What falls out is returned, to be checkpointed unlocked.
   std::vector<std::shared_ptr<ContentFile>> Touch(const std::shared_ptr<ContentFile>& file)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether it was still there.
   bool DropEntry(const FileId& id, const std::shared_ptr<HeldLedger>& ledger);
+
+  uint64_t NewDataNumber() { return Mix64(run_number_ + next_data_++); }
+
   void DropRecent(const ContentFile* file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const BlockStoreOptions options_;
   FileSystem& fs_;
   std::atomic<int64_t> stored_{0};
   std::atomic<uint64_t> next_temporary_{0};
+  // Distinguishes this run from every other one in the numbers of data files.
+  const uint64_t run_number_ = RandomSeedFromSystem();
+  std::atomic<uint64_t> next_data_{0};
 
   Mutex mutex_;
+  // Data whose map was damaged, found by Scan.
+  absl::flat_hash_map<FileId, uint64_t> damaged_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<FileId, Entry> index_ ABSL_GUARDED_BY(mutex_);
   uint64_t reserved_ ABSL_GUARDED_BY(mutex_) = 0;  // Sizes of all contents and writers.
   // Contents in use lately, the most recent first.

@@ -48,9 +48,13 @@ ContentPaths ContentPaths::Of(absl::string_view root, const FileId& id) {
   std::string text = id.ToText();
   ContentPaths paths{.root = std::string(root),
                      .folder = absl::StrCat(root, "/", text.substr(0, 2))};
-  paths.data = absl::StrCat(paths.folder, "/", text);
-  paths.map = absl::StrCat(paths.data, ".map");
+  paths.map = absl::StrCat(paths.folder, "/", text, ".map");
+  paths.data_prefix = absl::StrCat(paths.folder, "/", text, ".");
   return paths;
+}
+
+std::string ContentPaths::Data(uint64_t number) const {
+  return absl::StrCat(data_prefix, absl::Hex(number, absl::kZeroPad16));
 }
 
 absl::StatusOr<BlockMap> ReadBlockMap(FileSystem& fs, const ContentPaths& paths, const FileId& id) {
@@ -69,17 +73,16 @@ ContentFile::ContentFile(FileSystem& fs, ContentPaths paths, const FileId& id,
       ledger_(std::move(ledger)),
       keep_open_(keep_open) {}
 
-void ContentFile::BeNew(Manifest manifest, std::string finished_path) {
+void ContentFile::BeNew(NewContent content) {
   MutexLock lock(&map_mutex_);
-  new_manifest_ = std::move(manifest);
-  finished_path_ = std::move(finished_path);
+  new_ = std::move(content);
 }
 
 absl::Status ContentFile::Load() {
   MutexLock lock(&map_mutex_);
   if (loaded_) return absl::OkStatus();
-  PANAL_RETURN_IF_ERROR(new_manifest_ ? MakeNew() : LoadMap());
-  new_manifest_.reset();
+  PANAL_RETURN_IF_ERROR(new_ ? MakeNew() : LoadMap());
+  new_.reset();
   loaded_ = true;
   return absl::OkStatus();
 }
@@ -89,6 +92,7 @@ absl::Status ContentFile::LoadMap() {
   manifest_ = std::move(map.manifest);
   {
     MutexLock lock(&mutex_);
+    data_number_ = map.data_number;
     claimed_ = map.held;
     map_dirty_ = map.dirty;
     // It may have been written by a process that was killed before it synced: sync once more.
@@ -105,38 +109,32 @@ absl::Status ContentFile::MakeFolder() {
 }
 
 absl::Status ContentFile::MakeNew() {
-  manifest_ = *new_manifest_;
+  manifest_ = new_->manifest;
   PANAL_RETURN_IF_ERROR(MakeFolder());
   {
     MutexLock lock(&mutex_);
+    data_number_ = new_->data_number;
     claimed_.assign(manifest_.blocks.size(), false);
     SetHeld(claimed_);
   }
-  if (!finished_path_.empty()) {
-    absl::Status status = AdoptLocked(finished_path_);
-    if (!status.ok()) {
-      (void)fs_.Remove(paths_.map);
-      (void)fs_.Remove(paths_.data);
-    }
-    return status;
-  }
-
-  // Data without a map is what a damaged map left behind: it may hold all of the bytes.
-  bool left_behind = fs_.Exists(paths_.data);
-  absl::Status status = MakeEmpty(left_behind);
-  if (status.ok() && left_behind) return Rehash();
-  if (!status.ok() && !left_behind) (void)fs_.Remove(paths_.data);
+  if (!new_->finished_path.empty()) return AdoptLocked(new_->finished_path, new_->data_number);
+  absl::Status status = MakeEmpty();
+  if (status.ok() && new_->recovered) return Rehash();
+  if (!status.ok() && !new_->recovered) (void)fs_.Remove(paths_.Data(new_->data_number));
   return status;
 }
 
-absl::Status ContentFile::MakeEmpty(bool dirty) {
-  PANAL_ASSIGN_OR_RETURN(std::unique_ptr<OpenFile> data, fs_.OpenForWrite(paths_.data));
+absl::Status ContentFile::MakeEmpty() {
+  PANAL_ASSIGN_OR_RETURN(std::unique_ptr<OpenFile> data,
+                         fs_.OpenForWrite(paths_.Data(new_->data_number)));
   PANAL_RETURN_IF_ERROR(data->Truncate(manifest_.size_bytes));
-  BlockMap map{
-      .manifest = manifest_, .held = std::vector<bool>(manifest_.blocks.size()), .dirty = dirty};
+  BlockMap map{.manifest = manifest_,
+               .data_number = new_->data_number,
+               .held = std::vector<bool>(manifest_.blocks.size()),
+               .dirty = new_->recovered};
   PANAL_RETURN_IF_ERROR(WriteMap(map, /*durable=*/false));
   MutexLock lock(&mutex_);
-  map_dirty_ = dirty;
+  map_dirty_ = map.dirty;
   return absl::OkStatus();
 }
 
@@ -261,6 +259,7 @@ absl::Status ContentFile::Checkpoint() {
     if (map_durable_ && !map_dirty_ && held_ == claimed_) return absl::OkStatus();
     PANAL_ASSIGN_OR_RETURN(data, Data());
     map.held = held_;
+    map.data_number = data_number_;
     // A content that is whole is not written to any more.
     map.dirty = !All(held_);
     claimed = claimed_;
@@ -291,27 +290,32 @@ absl::Status ContentFile::Settle() {
   return Checkpoint();
 }
 
-absl::Status ContentFile::Adopt(const std::string& finished_path) {
+absl::Status ContentFile::Adopt(const std::string& finished_path, uint64_t number) {
   MutexLock map_lock(&map_mutex_);
-  return AdoptLocked(finished_path);
-}
-
-absl::Status ContentFile::AdoptLocked(const std::string& finished_path) {
-  BlockMap map{.manifest = manifest_, .held = std::vector<bool>(manifest_.blocks.size(), true)};
+  uint64_t old_number;
   {
     MutexLock lock(&mutex_);
     if (removed_) return NotFound();
+    old_number = data_number_;
   }
-  // Whatever the old map claims, the new data has.
-  PANAL_RETURN_IF_ERROR(fs_.Rename(finished_path, paths_.data));
-  {
-    MutexLock lock(&mutex_);
-    data_ = nullptr;
-    claimed_ = map.held;
-    SetHeld(map.held);
-  }
+  PANAL_RETURN_IF_ERROR(AdoptLocked(finished_path, number));
+  (void)fs_.Remove(paths_.Data(old_number));
+  return absl::OkStatus();
+}
+
+absl::Status ContentFile::AdoptLocked(const std::string& finished_path, uint64_t number) {
+  BlockMap map{.manifest = manifest_,
+               .data_number = number,
+               .held = std::vector<bool>(manifest_.blocks.size(), true)};
+  PANAL_RETURN_IF_ERROR(fs_.Rename(finished_path, paths_.Data(number)));
+  // Where this fails the old data and what is known of it stay as they are. The new data stays too:
+  // which of the two maps is on disk is not known.
   PANAL_RETURN_IF_ERROR(WriteMap(map, /*durable=*/true));
   MutexLock lock(&mutex_);
+  data_ = nullptr;
+  data_number_ = number;
+  claimed_ = map.held;
+  SetHeld(std::move(map.held));
   map_durable_ = true;
   map_dirty_ = false;
   return absl::OkStatus();
@@ -324,10 +328,11 @@ absl::Status ContentFile::Remove() {
     removed_ = true;
     data_ = nullptr;
   }
+  // Not synced: after lost power both may be back, or the map alone, which then counts for nothing.
+  absl::StatusOr<BlockMap> map = ReadBlockMap(fs_, paths_, id_);
   absl::Status status = fs_.Remove(paths_.map);
   if (!status.ok() && ReasonOf(status) != ErrorReason::kPathNotFound) return status;
-  PANAL_RETURN_IF_ERROR(fs_.SyncDir(paths_.folder));
-  status = fs_.Remove(paths_.data);
+  if (map.ok()) status = fs_.Remove(paths_.Data(map->data_number));
   if (!status.ok() && ReasonOf(status) != ErrorReason::kPathNotFound) return status;
   ledger_->Set(0);
   return absl::OkStatus();
@@ -361,7 +366,8 @@ void ContentFile::SetHeld(std::vector<bool> held) {
 
 absl::StatusOr<std::shared_ptr<OpenFile>> ContentFile::Data() {
   if (data_ != nullptr) return data_;
-  PANAL_ASSIGN_OR_RETURN(std::shared_ptr<OpenFile> data, fs_.OpenForWrite(paths_.data));
+  PANAL_ASSIGN_OR_RETURN(std::shared_ptr<OpenFile> data,
+                         fs_.OpenForWrite(paths_.Data(data_number_)));
   if (keep_open_) data_ = data;
   return data;
 }

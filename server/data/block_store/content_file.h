@@ -11,7 +11,10 @@
 // - K3. Blocks that a failed sync may have lost are forgotten.
 //   Rationale: the kernel reports a failed write-back once; the next sync succeeds without the
 //   bytes.
-// - K4. When a content is removed its map is gone durably before its data is.
+// - K4. A map names its data file by a number that no other data file of that content ever had, and
+//   nothing is claimed of any other file.
+//   Rationale: after lost power an old file may be back under its name, although a newer one
+//   replaced it.
 //
 // Thread-safe. `map_mutex_` is held over disk IO and orders load, checkpoint, adoption and removal;
 // `mutex_` only guards members.
@@ -54,10 +57,22 @@ struct HeldLedger {
 struct ContentPaths {
   std::string root;
   std::string folder;
-  std::string data;
   std::string map;
+  std::string data_prefix;
 
   static ContentPaths Of(absl::string_view root, const FileId& id);
+
+  std::string Data(uint64_t number) const;
+};
+
+// A content that is not in the store yet.
+struct NewContent {
+  Manifest manifest;
+  uint64_t data_number = 0;
+  // A synced file with all of its bytes, renamed into place. Empty: nothing is held yet.
+  std::string finished_path;
+  // The data file is there already, left by a map that was damaged: its blocks are hashed.
+  bool recovered = false;
 };
 
 // The map of `id` as it is on disk. Errors: PATH_NOT_FOUND, and as DecodeBlockMap.
@@ -70,10 +85,8 @@ class ContentFile {
   ContentFile(FileSystem& fs, ContentPaths paths, const FileId& id,
               std::shared_ptr<HeldLedger> ledger, bool keep_open);
 
-  // What the first Load makes, for a content that is new here. `finished_path`: a synced file with
-  // all of its bytes, renamed into place; empty: nothing is held yet. Call before anybody else has
-  // it.
-  void BeNew(Manifest manifest, std::string finished_path);
+  // What the first Load makes, for a content that is new here. Call before anybody else has it.
+  void BeNew(NewContent content);
 
   // Reads the map, or makes what BeNew said; hashes blocks that the bitmap does not claim when the
   // map is dirty. Every other method REQUIRES that it returned OK, but Remove. Repeated calls cost
@@ -87,18 +100,19 @@ class ContentFile {
   // A checkpoint where blocks were written since the last, before the content leaves memory, so
   // that nothing has to be hashed again.
   absl::Status Settle();
-  // Takes a synced file with all the bytes over. Durable when it returns OK.
-  absl::Status Adopt(const std::string& finished_path);
+  // Takes a synced file with all the bytes over, as the data file `number`. Durable when it returns
+  // OK.
+  absl::Status Adopt(const std::string& finished_path, uint64_t number);
   absl::Status Remove();
   bool complete();
 
  private:
   absl::Status LoadMap() ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mutex_);
   absl::Status MakeNew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mutex_);
-  absl::Status MakeEmpty(bool dirty) ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mutex_);
+  absl::Status MakeEmpty() ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mutex_);
   absl::Status MakeFolder();
   absl::Status Rehash() ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mutex_);
-  absl::Status AdoptLocked(const std::string& finished_path)
+  absl::Status AdoptLocked(const std::string& finished_path, uint64_t number)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(map_mutex_);
   // Replaces the map on disk; with `durable` it survives lost power when this returns OK.
   absl::Status WriteMap(const BlockMap& map, bool durable)
@@ -122,14 +136,14 @@ class ContentFile {
 
   Mutex map_mutex_;
   bool loaded_ ABSL_GUARDED_BY(map_mutex_) = false;
-  std::optional<Manifest> new_manifest_ ABSL_GUARDED_BY(map_mutex_);
-  std::string finished_path_ ABSL_GUARDED_BY(map_mutex_);
+  std::optional<NewContent> new_ ABSL_GUARDED_BY(map_mutex_);
 
   // Set once by Load, read without a lock after it.
   Manifest manifest_;
 
   Mutex mutex_;
   bool removed_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t data_number_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<OpenFile> data_ ABSL_GUARDED_BY(mutex_);
   std::vector<bool> held_ ABSL_GUARDED_BY(mutex_);
   // What the map on disk claims, or may claim while it is being replaced.

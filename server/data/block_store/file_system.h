@@ -1,9 +1,9 @@
-// The file layer under the block store: a seam, so that tests can lose unsynced writes, fill the disk
-// or fail a call (tests/support/faulty_file_system.h).
+// The file layer under the block store: a seam, so that tests can lose unsynced writes, fill the
+// disk or fail a call (tests/support/faulty_file_system.h).
 //
-// Every method maps to one or two system calls; errors: STORAGE_FULL for ENOSPC and EDQUOT, PATH_NOT_FOUND
-// for ENOENT, FILE_UNREADABLE for EACCES and EPERM, STORAGE_FAILED for the rest, each with path and errno text.
-// Thread-safe.
+// Every method maps to one or two system calls; errors: STORAGE_FULL for ENOSPC and EDQUOT,
+// PATH_NOT_FOUND for ENOENT, FILE_UNREADABLE for EACCES and EPERM, STORAGE_FAILED for the rest,
+// each with path and errno text. Thread-safe.
 #pragma once
 
 #include <cstdint>
