@@ -31,12 +31,13 @@ absl::StatusOr<Result> WithReader(ReaderPool& pool, const Read& read) {
 
 // Runs `write` in the next transaction and returns what it returned, once that is committed.
 template <typename Result, typename Write>
-absl::StatusOr<Result> WithWriter(Writer& writer, const Write& write) {
+absl::StatusOr<Result> WithWriter(Writer& writer, JobKind kind, const Write& write) {
   Result result{};
-  PANAL_RETURN_IF_ERROR(writer.Write([&](Connection& db) -> absl::Status {
+  auto job = [&](Connection& db) -> absl::Status {
     PANAL_ASSIGN_OR_RETURN(result, write(db));
     return absl::OkStatus();
-  }));
+  };
+  PANAL_RETURN_IF_ERROR(writer.Write(job, kind));
   return result;
 }
 
@@ -85,7 +86,8 @@ absl::Status SqliteCatalog::SetContentComplete(const FileId& id) {
 }
 
 absl::Status SqliteCatalog::ForgetContent(const FileId& id) {
-  return writer_.Write([&](Connection& db) { return catalog::ForgetContent(db, id); });
+  return writer_.Write([&](Connection& db) { return catalog::ForgetContent(db, id); },
+                       JobKind::kRemoves);
 }
 
 absl::StatusOr<std::vector<FileId>> SqliteCatalog::FindIds(absl::string_view prefix, int limit) {
@@ -106,7 +108,7 @@ absl::Status SqliteCatalog::Publish(const std::vector<PublishedFile>& files) {
 
 absl::StatusOr<std::vector<PublishedFile>> SqliteCatalog::Unpublish(const FileId& id) {
   return WithWriter<std::vector<PublishedFile>>(
-      writer_, [&](Connection& db) { return catalog::Unpublish(db, id); });
+      writer_, JobKind::kRemoves, [&](Connection& db) { return catalog::Unpublish(db, id); });
 }
 
 absl::StatusOr<bool> SqliteCatalog::IsPublished(const FileId& id) {
@@ -160,7 +162,7 @@ absl::StatusOr<std::vector<PagePtr>> SqliteCatalog::OwnPages(const PeerId& self,
 
 absl::StatusOr<StorePageResult> SqliteCatalog::StorePage(const Page& page, bool has_body,
                                                          absl::Time now) {
-  return WithWriter<StorePageResult>(writer_, [&](Connection& db) {
+  return WithWriter<StorePageResult>(writer_, JobKind::kAdds, [&](Connection& db) {
     return catalog::StorePage(db, options_, page, has_body, ToMs(now));
   });
 }
@@ -172,7 +174,8 @@ absl::StatusOr<PagePtr> SqliteCatalog::FindPage(const PageKey& key) {
 absl::StatusOr<int64_t> SqliteCatalog::DropExpiredPages(absl::Time now) {
   int64_t dropped = 0;
   while (true) {
-    PANAL_ASSIGN_OR_RETURN(int64_t batch, WithWriter<int64_t>(writer_, [&](Connection& db) {
+    PANAL_ASSIGN_OR_RETURN(int64_t batch,
+                           WithWriter<int64_t>(writer_, JobKind::kRemoves, [&](Connection& db) {
                              return DropExpired(db, ToMs(now), kDropBatchMax);
                            }));
     dropped += batch;

@@ -193,7 +193,9 @@ WorkCounters Connection::work() const {
   int written = 0;
   int unused = 0;
   sqlite3_db_status(db_, SQLITE_DBSTATUS_CACHE_WRITE, &written, &unused, /*resetFlg=*/0);
-  return {.rows_changed = sqlite3_total_changes64(db_), .vm_steps = vm_steps_, .pages_written = written};
+  return {.rows_changed = sqlite3_total_changes64(db_),
+          .vm_steps = vm_steps_,
+          .pages_written = written};
 }
 
 // --- Snapshot

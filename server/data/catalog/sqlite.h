@@ -67,8 +67,8 @@ class Statement {
 
 // Counted work of a connection, for the tests that bound it.
 struct WorkCounters {
-  int64_t rows_changed = 0;  // Rows inserted, updated or deleted, those of the index included.
-  int64_t vm_steps = 0;      // Instructions of SQLite's virtual machine.
+  int64_t rows_changed = 0;   // Rows inserted, updated or deleted, those of the index included.
+  int64_t vm_steps = 0;       // Instructions of SQLite's virtual machine.
   int64_t pages_written = 0;  // Database pages written to the log or the file.
 };
 

@@ -16,10 +16,12 @@ constexpr absl::Duration kOverloadedRetry = absl::Milliseconds(100);
 }  // namespace
 
 Writer::Writer(std::unique_ptr<Connection> connection, size_t queue_max)
-    : queue_max_(queue_max), connection_(std::move(connection)) {}
+    : queue_max_(queue_max), connection_(std::move(connection)), reserve_(connection_->path()) {
+  reserve_.Restore();
+}
 
-absl::Status Writer::Write(WriteJob job) {
-  Waiting own{.job = job};
+absl::Status Writer::Write(WriteJob job, JobKind kind) {
+  Waiting own{.job = job, .kind = kind};
   MutexLock lock(&mutex_);
   if (queue_.size() >= queue_max_) {
     return OverloadedError(
@@ -64,11 +66,23 @@ Writer::Batch Writer::TakeBatch() {
 void Writer::Commit(const Batch& batch) {
   absl::Status status = TryCommit(batch);
   if (status.ok()) return;
-  if (ReasonOf(status) == ErrorReason::kStorageFull) MakeRoom();
+  if (ReasonOf(status) == ErrorReason::kStorageFull) MoveLogToDatabase();
   for (Waiting* waiting : batch) {
-    status = TryCommit({waiting});
+    status = CommitAlone(*waiting);
     if (!status.ok()) waiting->result = status;
   }
+}
+
+absl::Status Writer::CommitAlone(Waiting& waiting) {
+  absl::Status status = TryCommit({&waiting});
+  bool may_use_reserve =
+      ReasonOf(status) == ErrorReason::kStorageFull && waiting.kind == JobKind::kRemoves;
+  if (!may_use_reserve || !reserve_.GiveUp()) return status;
+  MoveLogToDatabase();
+  status = TryCommit({&waiting});
+  MoveLogToDatabase();
+  reserve_.Restore();
+  return status;
 }
 
 // Not OK: nothing of the batch is committed, and no transaction is open.
@@ -94,9 +108,8 @@ absl::Status Writer::RunOne(Waiting& waiting) {
   return connection_->Run("RELEASE job");
 }
 
-// What is in the write-ahead log moves to the database, so that the log's room can be used again:
-// removing things must work when the disk is full.
-void Writer::MakeRoom() {
+// So that the room of the write-ahead log can be used again. Where it fails, what follows tells.
+void Writer::MoveLogToDatabase() {
   sqlite3_wal_checkpoint_v2(connection_->handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr,
                             nullptr);
 }

@@ -14,6 +14,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "common/base/sync.h"
+#include "server/data/catalog/reserve.h"
 #include "server/data/catalog/sqlite.h"
 
 namespace panal::catalog {
@@ -26,6 +27,9 @@ inline constexpr size_t kWriteBatchMax = 128;
 // May run twice (see above): it sets its results anew each time, and keeps no state elsewhere.
 using WriteJob = absl::FunctionRef<absl::Status(Connection&)>;
 
+// What a job does to the room that is taken.
+enum class JobKind { kAdds, kRemoves };
+
 // Thread-safe.
 class Writer {
  public:
@@ -33,7 +37,7 @@ class Writer {
 
   // Runs `job` and returns once it is committed, or why not. Errors: those of the job;
   // STORAGE_FULL, STORAGE_FAILED, CATALOG_CORRUPT; OVERLOADED when `queue_max` jobs wait.
-  absl::Status Write(WriteJob job);
+  absl::Status Write(WriteJob job, JobKind kind = JobKind::kAdds);
 
   struct Counters {
     int64_t jobs = 0;
@@ -48,6 +52,7 @@ class Writer {
  private:
   struct Waiting {
     WriteJob job;
+    JobKind kind;
     absl::Status result;
     bool done = false;
   };
@@ -60,7 +65,8 @@ class Writer {
   void Commit(const Batch& batch);
   absl::Status TryCommit(const Batch& batch);
   absl::Status RunOne(Waiting& waiting);
-  void MakeRoom();
+  absl::Status CommitAlone(Waiting& waiting);
+  void MoveLogToDatabase();
 
   const size_t queue_max_;
   Mutex mutex_;
@@ -68,8 +74,9 @@ class Writer {
   std::deque<Waiting*> queue_ ABSL_GUARDED_BY(mutex_);
   bool led_ ABSL_GUARDED_BY(mutex_) = false;
   Counters counters_ ABSL_GUARDED_BY(mutex_);
-  // Used by the leader alone.
+  // Both used by the leader alone.
   std::unique_ptr<Connection> connection_;
+  Reserve reserve_;
 };
 
 }  // namespace panal::catalog

@@ -1,5 +1,5 @@
-// The catalog against a naive model: maps that are searched from end to end. Tiny universes, so that
-// names, ids, pages and times collide all the time; each seed is a case of its own.
+// The catalog against a naive model: maps that are searched from end to end. Tiny universes, so
+// that names, ids, pages and times collide all the time; each seed is a case of its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -180,8 +180,8 @@ class Walk {
     }
     Attributes attributes;
     if (random_.Below(3) == 0) attributes = {{"lang", OneOf<std::string>({"en", "es"})}};
-    return MakeFile(OneOf<std::string>({"a", "b c", "d", "d/x", "d/y", "d/s/z"}), content, attributes,
-                    parent);
+    return MakeFile(OneOf<std::string>({"a", "b c", "d", "d/x", "d/y", "d/s/z"}), content,
+                    attributes, parent);
   }
 
   void Publish() {
@@ -225,10 +225,12 @@ class Walk {
     }
     std::multiset<std::string> expected;
     for (const auto& [name, model] : model_.published) {
-      Record record{.kind = name.second == FileType::kFile ? RecordKind::kFile : RecordKind::kDirectory,
-                    .name = name.first};
+      Record record{
+          .kind = name.second == FileType::kFile ? RecordKind::kFile : RecordKind::kDirectory,
+          .name = name.first};
       record.id.bytes = model.file.id.bytes;
-      record.size_bytes = name.second == FileType::kFile ? model.file.size_bytes : model.file.total_bytes;
+      record.size_bytes =
+          name.second == FileType::kFile ? model.file.size_bytes : model.file.total_bytes;
       record.attributes = model.file.attributes;
       expected.insert(Describe(record));
     }
@@ -252,9 +254,10 @@ class Walk {
       record.version = random_.Below(2);
       records.push_back(std::move(record));
     }
-    Page page = MakePage(Peer(absl::StrCat(random_.Below(3))), static_cast<uint32_t>(random_.Below(4)),
-                         1 + random_.Below(4), std::move(records),
-                         now_ + absl::Seconds(static_cast<int64_t>(random_.Below(6))));
+    Page page =
+        MakePage(Peer(absl::StrCat(random_.Below(3))), static_cast<uint32_t>(random_.Below(4)),
+                 1 + random_.Below(4), std::move(records),
+                 now_ + absl::Seconds(static_cast<int64_t>(random_.Below(6))));
     bool has_body = random_.Below(4) != 0;
     Page sent = page;
     if (!has_body) sent.body.clear();
@@ -312,9 +315,11 @@ class Walk {
     ASSERT_TRUE(result.ok()) << text << ": " << result.status();
     EXPECT_EQ(result->truncated, expected.size() > static_cast<size_t>(limit)) << text;
     std::multiset<std::string> found;
-    for (const Hit& hit : result->hits) found.insert(Describe(hit.record) + hit.publisher.id.ToText());
+    for (const Hit& hit : result->hits)
+      found.insert(Describe(hit.record) + hit.publisher.id.ToText());
     EXPECT_EQ(found.size(), std::min(expected.size(), static_cast<size_t>(limit))) << text;
-    EXPECT_TRUE(std::includes(expected.begin(), expected.end(), found.begin(), found.end())) << text;
+    EXPECT_TRUE(std::includes(expected.begin(), expected.end(), found.begin(), found.end()))
+        << text;
   }
 
   void Compare() {

@@ -10,7 +10,8 @@ namespace panal::catalog {
 namespace {
 
 TEST(Codec, GivesARecordBack) {
-  Record record = catalog_test::MakeRecord("a/b ü", RecordKind::kDirectory, {{"k", "v"}, {"l", ""}});
+  Record record =
+      catalog_test::MakeRecord("a/b ü", RecordKind::kDirectory, {{"k", "v"}, {"l", ""}});
   record.addresses = {"host:1", "[::1]:2"};
   record.size_bytes = kRecordSizeBytesMax;
 
@@ -21,7 +22,8 @@ TEST(Codec, GivesARecordBack) {
 }
 
 TEST(Codec, TakesTruncatedValuesForDamage) {
-  std::string bytes = EncodeRecord(catalog_test::MakeRecord("name", RecordKind::kFile, {{"k", "v"}}));
+  std::string bytes =
+      EncodeRecord(catalog_test::MakeRecord("name", RecordKind::kFile, {{"k", "v"}}));
   for (size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_EQ(ReasonOf(DecodeRecord(bytes.substr(0, size), "x.db").status()),
               ErrorReason::kCatalogCorrupt);

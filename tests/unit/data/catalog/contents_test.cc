@@ -44,7 +44,8 @@ TEST(Contents, OfSeveralAreAllPutOrNone) {
   StoredContent large = MakeContent(std::string(kInlineSizeMax + 1, 'x'));
   StoredContent largest = MakeContent(std::string(kInlineSizeMax, 'x'));
 
-  EXPECT_EQ(ReasonOf(catalog->PutContents({MakeContent("a"), large})), ErrorReason::kContentTooLarge);
+  EXPECT_EQ(ReasonOf(catalog->PutContents({MakeContent("a"), large})),
+            ErrorReason::kContentTooLarge);
   EXPECT_FALSE(catalog->FindContent(MakeContent("a").id).ok());
   EXPECT_TRUE(catalog->PutContents({MakeContent("a"), largest}).ok());
   EXPECT_TRUE(catalog->FindContent(MakeContent("a").id).ok());

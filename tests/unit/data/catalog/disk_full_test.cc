@@ -30,9 +30,10 @@ void ExpectUsable(Catalog& catalog, int published) {
 TEST(Catalog, SaysStorageFullAtItsLimitAndStaysUsable) {
   TempDir dir;
   auto catalog = OpenOrDie(OptionsIn(dir));
-  ASSERT_TRUE(catalog->writer()
-                  .Write([](catalog::Connection& db) { return db.Run("PRAGMA max_page_count = 200"); })
-                  .ok());
+  ASSERT_TRUE(
+      catalog->writer()
+          .Write([](catalog::Connection& db) { return db.Run("PRAGMA max_page_count = 200"); })
+          .ok());
 
   absl::Status status;
   int published = FillUp(*catalog, status);
@@ -44,7 +45,7 @@ TEST(Catalog, SaysStorageFullAtItsLimitAndStaysUsable) {
 
 class SmallDisk {
  public:
-  SmallDisk() : mounted_(mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, "size=6m") == 0) {}
+  SmallDisk() : mounted_(mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, "size=16m") == 0) {}
 
   SmallDisk(const SmallDisk&) = delete;
   SmallDisk& operator=(const SmallDisk&) = delete;

@@ -48,14 +48,17 @@ TEST(KeptPages, AreReplacedOnlyByAHigherVersionOrALaterExpiry) {
   auto catalog = OpenOrDie(OptionsIn(dir));
   absl::Time expires = kNow + kPageLifetime;
   std::vector<Record> records = {MakeRecord("a")};
-  ASSERT_EQ(Store(*catalog, MakePage(kPublisher, 1, 5, records, expires)), StorePageResult::kStored);
+  ASSERT_EQ(Store(*catalog, MakePage(kPublisher, 1, 5, records, expires)),
+            StorePageResult::kStored);
 
-  EXPECT_EQ(Store(*catalog, MakePage(kPublisher, 1, 4, {MakeRecord("old")}, expires + absl::Hours(1))),
-            StorePageResult::kStale);
+  EXPECT_EQ(
+      Store(*catalog, MakePage(kPublisher, 1, 4, {MakeRecord("old")}, expires + absl::Hours(1))),
+      StorePageResult::kStale);
   EXPECT_EQ(Store(*catalog, MakePage(kPublisher, 1, 5, records, expires - absl::Seconds(1))),
             StorePageResult::kStale);
-  EXPECT_EQ(Store(*catalog, MakePage(kPublisher, 1, 5, {MakeRecord("other")}, expires + absl::Hours(1))),
-            StorePageResult::kStale);
+  EXPECT_EQ(
+      Store(*catalog, MakePage(kPublisher, 1, 5, {MakeRecord("other")}, expires + absl::Hours(1))),
+      StorePageResult::kStale);
   EXPECT_EQ(Store(*catalog, MakePage(kPublisher, 1, 5, records, expires)),
             StorePageResult::kRefreshed);
   EXPECT_THAT(Names(*catalog, "*"), ElementsAre("a"));
@@ -100,13 +103,15 @@ TEST(KeptPages, AreAtMostTheLimitsOfTheCatalogAndOfTheirPublisher) {
   auto page = [](absl::string_view publisher, uint32_t number) {
     return MakePage(Peer(publisher), number, 1, {MakeRecord("x")});
   };
-  for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(Store(*catalog, page("a", i)), StorePageResult::kStored);
+  for (uint32_t i = 0; i < 3; ++i)
+    EXPECT_EQ(Store(*catalog, page("a", i)), StorePageResult::kStored);
   EXPECT_EQ(Store(*catalog, page("a", 3)), StorePageResult::kFull);
   EXPECT_EQ(Store(*catalog, page("b", 0)), StorePageResult::kStored);
   EXPECT_EQ(Store(*catalog, page("b", 1)), StorePageResult::kFull);
 
   // What is kept can still change, own pages do not count, and expired pages make room.
-  EXPECT_EQ(Store(*catalog, MakePage(Peer("a"), 0, 2, {MakeRecord("y")})), StorePageResult::kStored);
+  EXPECT_EQ(Store(*catalog, MakePage(Peer("a"), 0, 2, {MakeRecord("y")})),
+            StorePageResult::kStored);
   ASSERT_TRUE(catalog->Publish({MakeFile("own")}).ok());
   SignDirtyPages(*catalog, Peer("self"));
   EXPECT_EQ(Store(*catalog, MakePage(Peer("b"), 1, 1, {}, kNow + absl::Hours(9)), true,

@@ -1,5 +1,6 @@
-// A child publishes from several threads and reports each acknowledgement through a pipe; it is killed at
-// a random moment, and everything that it reported must be there. Several rounds on one database.
+// A child publishes from several threads and reports each acknowledgement through a pipe; it is
+// killed at a random moment, and everything that it reported must be there. Several rounds on one
+// database.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -20,7 +21,8 @@ constexpr int kPerThread = 100'000;
 std::string NameOf(int number) { return absl::StrCat("file ", number); }
 
 // Never returns: it is killed.
-[[noreturn]] void PublishUntilKilled(const CatalogOptions& options, int round, int acknowledgements) {
+[[noreturn]] void PublishUntilKilled(const CatalogOptions& options, int round,
+                                     int acknowledgements) {
   auto catalog = OpenOrDie(options);
   std::vector<std::thread> threads;
   for (int thread = 0; thread < kThreads; ++thread) {

@@ -124,7 +124,8 @@ TEST(OwnPages, StayDirtyWhenTheyChangedWhileTheyWereSigned) {
   DirtyPage first = catalog->DirtyPages(1)->front();
   ASSERT_TRUE(catalog->Publish(Files(1, 1)).ok());
 
-  ASSERT_TRUE(catalog->StoreOwnPage(MakePage(kSelf, first.number, first.version, first.records)).ok());
+  ASSERT_TRUE(
+      catalog->StoreOwnPage(MakePage(kSelf, first.number, first.version, first.records)).ok());
 
   auto dirty = catalog->DirtyPages(10);
   ASSERT_THAT(*dirty, SizeIs(1));
@@ -132,7 +133,8 @@ TEST(OwnPages, StayDirtyWhenTheyChangedWhileTheyWereSigned) {
   EXPECT_GT(dirty->front().version, first.version);
   // Stored the other way round, the newer stays.
   SignDirtyPages(*catalog, kSelf);
-  ASSERT_TRUE(catalog->StoreOwnPage(MakePage(kSelf, first.number, first.version, first.records)).ok());
+  ASSERT_TRUE(
+      catalog->StoreOwnPage(MakePage(kSelf, first.number, first.version, first.records)).ok());
   EXPECT_THAT(*catalog->DirtyPages(10), IsEmpty());
   EXPECT_THAT(Names(*catalog, "file"), ElementsAre("file 0", "file 1"));
 }
@@ -213,9 +215,10 @@ TEST(OwnPages, AreAtMostTheirLimit) {
   auto catalog = OpenOrDie(OptionsIn(dir));
   auto fill_up_to = [&](int64_t number) {
     return catalog->writer().Write([&](catalog::Connection& db) {
-      return db.Run("INSERT INTO own_page(number, version, dirty, records, bytes, open) "
-                    "VALUES(?, 1, 0, 0, 0, 0)",
-                    number);
+      return db.Run(
+          "INSERT INTO own_page(number, version, dirty, records, bytes, open) "
+          "VALUES(?, 1, 0, 0, 0, 0)",
+          number);
     });
   };
   ASSERT_TRUE(fill_up_to(kPageNumberMax - 2).ok());

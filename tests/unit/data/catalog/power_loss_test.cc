@@ -1,6 +1,6 @@
-// Lost power. A file layer below SQLite logs every write, truncation and sync; a run is then cut at many
-// random places: of what was not synced by then a random part is lost, the rest is there. From what is
-// left the catalog must open, sound, with everything that was acknowledged before the cut.
+// Lost power. A file layer below SQLite logs every write, truncation and sync; a run is then cut at
+// many random places: of what was not synced by then a random part is lost, the rest is there. From
+// what is left the catalog must open, sound, with everything that was acknowledged before the cut.
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
@@ -16,7 +16,8 @@ namespace panal::catalog_test {
 namespace {
 
 struct Operation {
-  enum Kind { kWrite, kTruncate, kSync } kind;
+  enum Kind { kWrite, kTruncate, kSync, kDelete } kind;
+
   std::string file;  // Last component of its path.
   int64_t offset = 0;
   std::string bytes;
@@ -66,30 +67,49 @@ const sqlite3_io_methods kLoggedMethods = {
           Log().push_back({Operation::kSync, *Logged(file)->name, 0, ""});
           return Real(file)->pMethods->xSync(Real(file), flags);
         },
-    .xFileSize = [](sqlite3_file* file,
-                    sqlite3_int64* size) { return Real(file)->pMethods->xFileSize(Real(file), size); },
-    .xLock = [](sqlite3_file* file, int lock) { return Real(file)->pMethods->xLock(Real(file), lock); },
+    .xFileSize =
+        [](sqlite3_file* file, sqlite3_int64* size) {
+          return Real(file)->pMethods->xFileSize(Real(file), size);
+        },
+    .xLock = [](sqlite3_file* file,
+                int lock) { return Real(file)->pMethods->xLock(Real(file), lock); },
     .xUnlock = [](sqlite3_file* file,
                   int lock) { return Real(file)->pMethods->xUnlock(Real(file), lock); },
     .xCheckReservedLock =
         [](sqlite3_file* file, int* out) {
           return Real(file)->pMethods->xCheckReservedLock(Real(file), out);
         },
-    .xFileControl = [](sqlite3_file* file, int op,
-                       void* arg) { return Real(file)->pMethods->xFileControl(Real(file), op, arg); },
+    .xFileControl =
+        [](sqlite3_file* file, int op, void* arg) {
+          return Real(file)->pMethods->xFileControl(Real(file), op, arg);
+        },
     .xSectorSize = [](sqlite3_file* file) { return Real(file)->pMethods->xSectorSize(Real(file)); },
     .xDeviceCharacteristics =
         [](sqlite3_file* file) { return Real(file)->pMethods->xDeviceCharacteristics(Real(file)); },
     .xShmMap =
-        [](sqlite3_file* file, int page, int size, int extend, void volatile** out) {
+        [](sqlite3_file* file, int page, int size, int extend, volatile void** out) {
           return Real(file)->pMethods->xShmMap(Real(file), page, size, extend, out);
         },
-    .xShmLock = [](sqlite3_file* file, int offset, int n,
-                   int flags) { return Real(file)->pMethods->xShmLock(Real(file), offset, n, flags); },
+    .xShmLock =
+        [](sqlite3_file* file, int offset, int n, int flags) {
+          return Real(file)->pMethods->xShmLock(Real(file), offset, n, flags);
+        },
     .xShmBarrier = [](sqlite3_file* file) { Real(file)->pMethods->xShmBarrier(Real(file)); },
     .xShmUnmap = [](sqlite3_file* file,
                     int remove) { return Real(file)->pMethods->xShmUnmap(Real(file), remove); },
 };
+
+std::string LastComponent(const char* path) {
+  std::string whole = path == nullptr ? "" : path;
+  return whole.substr(whole.rfind('/') + 1);
+}
+
+int DeleteLogged(sqlite3_vfs* vfs, const char* name, int sync_directory) {
+  auto* real_vfs = static_cast<sqlite3_vfs*>(vfs->pAppData);
+  int code = real_vfs->xDelete(real_vfs, name, sync_directory);
+  if (code == SQLITE_OK) Log().push_back({Operation::kDelete, LastComponent(name), 0, ""});
+  return code;
+}
 
 int OpenLogged(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   auto* real_vfs = static_cast<sqlite3_vfs*>(vfs->pAppData);
@@ -100,8 +120,7 @@ int OpenLogged(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags
     sqlite3_free(real);
     return code;
   }
-  std::string path = name == nullptr ? "" : name;
-  *Logged(file) = {{&kLoggedMethods}, new std::string(path.substr(path.rfind('/') + 1)), real};
+  *Logged(file) = {{&kLoggedMethods}, new std::string(LastComponent(name)), real};
   return SQLITE_OK;
 }
 
@@ -115,6 +134,7 @@ class LoggingLayer {
     vfs_.pAppData = real_;
     vfs_.szOsFile = sizeof(LoggedFile);
     vfs_.xOpen = OpenLogged;
+    vfs_.xDelete = DeleteLogged;
     PANAL_CHECK(sqlite3_vfs_register(&vfs_, /*makeDflt=*/1) == SQLITE_OK);
   }
 
@@ -132,8 +152,10 @@ class LoggingLayer {
 };
 
 void Apply(const Operation& operation, std::string& image) {
-  if (operation.kind == Operation::kTruncate) image.resize(static_cast<size_t>(operation.offset));
-  if (operation.kind != Operation::kWrite) return;
+  if (operation.kind == Operation::kTruncate) {
+    image.resize(static_cast<size_t>(operation.offset));
+    return;
+  }
   size_t end = static_cast<size_t>(operation.offset) + operation.bytes.size();
   if (image.size() < end) image.resize(end);
   image.replace(static_cast<size_t>(operation.offset), operation.bytes.size(), operation.bytes);
@@ -151,7 +173,10 @@ std::map<std::string, std::string> FilesAfterCut(const std::vector<Operation>& l
   for (size_t i = 0; i < cut; ++i) {
     auto sync = synced.find(log[i].file);
     bool durable = sync != synced.end() && i < sync->second;
-    if (durable || random.Below(8) < kept_of_eight) Apply(log[i], files[log[i].file]);
+    // SQLite syncs the directory with it.
+    if (log[i].kind == Operation::kDelete) files.erase(log[i].file);
+    bool changes = log[i].kind == Operation::kWrite || log[i].kind == Operation::kTruncate;
+    if (changes && (durable || random.Below(8) < kept_of_eight)) Apply(log[i], files[log[i].file]);
   }
   return files;
 }
@@ -189,7 +214,8 @@ TEST(Catalog, KeepsWhatItAcknowledgedWhenPowerIsLost) {
     ASSERT_TRUE(catalog.ok()) << "round " << round << ": " << catalog.status();
     ASSERT_TRUE((*catalog)->CheckIntegrity().ok()) << (*catalog)->CheckIntegrity();
     for (size_t i = 0; i < acknowledged.size() && acknowledged[i] <= cut; ++i) {
-      ASSERT_TRUE(*(*catalog)->IsPublished(File(absl::StrCat(i)))) << "round " << round << " file " << i;
+      ASSERT_TRUE(*(*catalog)->IsPublished(File(absl::StrCat(i))))
+          << "round " << round << " file " << i;
     }
   }
 }

@@ -93,8 +93,8 @@ TEST(PublishedFiles, GoWithTheirDirectoryUnlessSomethingElseRefersToThem) {
   auto catalog = OpenOrDie(OptionsIn(dir));
   ASSERT_TRUE(catalog
                   ->Publish({MakeFile("d/alone", "1", {}, "d"), MakeFile("d/entry", "2", {}, "d"),
-                             MakeDirectory("d/sub", "3", 1, "d"), MakeFile("d/sub/x", "4", {}, "d/sub"),
-                             MakeDirectory("d", "5", 3)})
+                             MakeDirectory("d/sub", "3", 1, "d"),
+                             MakeFile("d/sub/x", "4", {}, "d/sub"), MakeDirectory("d", "5", 3)})
                   .ok());
   ASSERT_TRUE(catalog->Publish({MakeFile("d/alone", "1")}).ok());
   EXPECT_EQ(*catalog->CountPublished(), 2);
@@ -109,7 +109,8 @@ TEST(PublishedFiles, GoWithTheirDirectoryUnlessSomethingElseRefersToThem) {
 TEST(PublishedFiles, OfANestedDirectoryAddedByItselfStay) {
   TempDir dir;
   auto catalog = OpenOrDie(OptionsIn(dir));
-  std::vector<PublishedFile> inner = {MakeFile("d/sub/x", "x", {}, "d/sub"), MakeDirectory("d/sub", "s")};
+  std::vector<PublishedFile> inner = {MakeFile("d/sub/x", "x", {}, "d/sub"),
+                                      MakeDirectory("d/sub", "s")};
   ASSERT_TRUE(catalog->Publish(inner).ok());
   // The whole tree, every file said to be an entry of its top.
   ASSERT_TRUE(catalog

@@ -55,8 +55,8 @@ TEST(QueryPlan, IsValidSql) {
   for (const char* query :
        {"id:abcd", "kind:peer", "kind:object", "kind:file", "kind:peer id:abcd", "size>1M size<2M",
         "alpha kind:object id:abcd -beta size>=1", "\"a b\" c*", "*", "lang:en", "x OR (y -z)"}) {
-    auto result = catalog->Search(catalog_test::ParseOrDie(query), 10, absl::Seconds(10),
-                                  catalog_test::kNow);
+    auto result =
+        catalog->Search(catalog_test::ParseOrDie(query), 10, absl::Seconds(10), catalog_test::kNow);
     EXPECT_TRUE(result.ok()) << query << ": " << result.status();
   }
 }

@@ -84,7 +84,8 @@ TEST(Open, NoticesOverwrittenBytesInTheMiddle) {
   { Fill(*OpenOrDie(OptionsIn(dir))); }
   struct stat info;
   ASSERT_EQ(stat(PathIn(dir).c_str(), &info), 0);
-  Overwrite(PathIn(dir), info.st_size / 3, std::string(static_cast<size_t>(info.st_size / 3), '\xa5'));
+  Overwrite(PathIn(dir), info.st_size / 3,
+            std::string(static_cast<size_t>(info.st_size / 3), '\xa5'));
 
   EXPECT_EQ(ReasonOf(Catalog::Open(OptionsIn(dir)).status()), ErrorReason::kCatalogCorrupt);
 }
@@ -98,7 +99,8 @@ TEST(Open, SurvivesDamageAnywhere) {
   auto size = static_cast<int64_t>(std::filesystem::file_size(PathIn(dir)));
   int noticed = 0;
   for (int64_t offset = 0; offset < size; offset += size / 40) {
-    std::filesystem::copy_file(PathIn(dir), damaged, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(PathIn(dir), damaged,
+                               std::filesystem::copy_options::overwrite_existing);
     Overwrite(damaged, offset / 4096 * 4096, std::string(4096, '\x5a'));
     auto catalog = Catalog::Open({.path = damaged});
     absl::Status status = catalog.status();

@@ -23,7 +23,8 @@ SearchResult Find(Catalog& catalog, absl::string_view query, int limit = 100,
 
 void Keep(Catalog& catalog, uint32_t number, std::vector<Record> records,
           absl::Time expires = kNow + kPageLifetime) {
-  auto kept = catalog.StorePage(MakePage(kPublisher, number, 1, std::move(records), expires), true, kNow);
+  auto kept =
+      catalog.StorePage(MakePage(kPublisher, number, 1, std::move(records), expires), true, kNow);
   ASSERT_TRUE(kept.ok() && *kept == StorePageResult::kStored) << kept.status();
 }
 
@@ -48,13 +49,39 @@ TEST(Search, GivesWhatTheMatcherSaysForEveryKindOfQuery) {
   Record folder = MakeRecord("日本語 photos", RecordKind::kDirectory, {{"year", "2021"}});
   std::vector<Record> records = {big, object, peer, folder};
   Keep(*catalog, 0, records);
-  std::vector<std::string> queries = {
-      "resume", "RESUME", "\"big file\"", "\"file big\"", "bi*", "b*", "lang:en", "lang:\"en us\"",
-      "lang=en", "-resume", "resume OR photos", "(resume OR photos) size>1M", "size<=5M", "size>=5M",
-      "size=5M", "kind:file", "kind:object", "kind:peer", "kind:directory", "*", "gpu:yes", "year>2000",
-      "year<2000", "日", "日本", "tar.gz", "name:photos", "photos -year:2021", "us", "gpu",
-      "id:" + big.id.ToText().substr(0, 4), "id:" + kPublisher.ToText(),
-      "publisher:" + kPublisher.ToText().substr(0, 6)};
+  std::vector<std::string> queries = {"resume",
+                                      "RESUME",
+                                      "\"big file\"",
+                                      "\"file big\"",
+                                      "bi*",
+                                      "b*",
+                                      "lang:en",
+                                      "lang:\"en us\"",
+                                      "lang=en",
+                                      "-resume",
+                                      "resume OR photos",
+                                      "(resume OR photos) size>1M",
+                                      "size<=5M",
+                                      "size>=5M",
+                                      "size=5M",
+                                      "kind:file",
+                                      "kind:object",
+                                      "kind:peer",
+                                      "kind:directory",
+                                      "*",
+                                      "gpu:yes",
+                                      "year>2000",
+                                      "year<2000",
+                                      "日",
+                                      "日本",
+                                      "tar.gz",
+                                      "name:photos",
+                                      "photos -year:2021",
+                                      "us",
+                                      "gpu",
+                                      "id:" + big.id.ToText().substr(0, 4),
+                                      "id:" + kPublisher.ToText(),
+                                      "publisher:" + kPublisher.ToText().substr(0, 6)};
   for (const std::string& text : queries) {
     auto query = Query::Parse(text);
     if (!query.ok()) continue;  // What the grammar takes is not the catalog's business.

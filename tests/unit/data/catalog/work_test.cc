@@ -11,6 +11,8 @@ namespace {
 
 // The promise of the project: slope at most 1.15.
 constexpr double kSlopeMax = 1.15;
+// Database pages written for a file. Measured: 0.6 for a removal, less for the rest.
+constexpr double kPagesPerFileMax = 1.5;
 constexpr int kFew = 1'000;
 constexpr int kMany = 10'000;
 constexpr int kBatch = 500;
@@ -39,19 +41,24 @@ Work Since(SqliteCatalog& catalog, const catalog::WorkCounters& before) {
           static_cast<double>(now.pages_written - before.pages_written)};
 }
 
-double Slope(double few, double many) { return std::log(many / few) / std::log(1.0 * kMany / kFew); }
+double Slope(double few, double many) {
+  return std::log(many / few) / std::log(1.0 * kMany / kFew);
+}
 
 void ExpectLinear(const Work& few, const Work& many, const char* what) {
-  EXPECT_LE(Slope(few.rows, many.rows), kSlopeMax) << what << " rows " << few.rows << " " << many.rows;
+  EXPECT_LE(Slope(few.rows, many.rows), kSlopeMax)
+      << what << " rows " << few.rows << " " << many.rows;
   EXPECT_LE(Slope(few.steps, many.steps), kSlopeMax)
       << what << " steps " << few.steps << " " << many.steps;
-  EXPECT_LE(Slope(few.pages, many.pages), kSlopeMax)
-      << what << " pages " << few.pages << " " << many.pages;
+  // While an index is smaller than a batch, a batch writes all of it and no more: the slope of the
+  // pages says little at this size. What a file costs at most does.
+  EXPECT_LE(few.pages, kPagesPerFileMax * kFew) << what;
+  EXPECT_LE(many.pages, kPagesPerFileMax * kMany) << what;
 }
 
 struct Lifetime {
   Work publish, sign, again, add_one_batch, remove;
-  double file_bytes = 0;
+  double database_pages = 0;
 };
 
 Lifetime LiveThrough(int count) {
@@ -76,7 +83,8 @@ Lifetime LiveThrough(int count) {
   before = work();
   EXPECT_TRUE(catalog->Publish(Batch(count, kBatch)).ok());
   result.add_one_batch = Since(*catalog, before);
-  result.file_bytes = static_cast<double>(std::filesystem::file_size(OptionsIn(dir).path));
+  result.database_pages = static_cast<double>(
+      *catalog->readers().Acquire()->connection().QueryInt(0, "PRAGMA page_count"));
 
   before = work();
   EXPECT_EQ(catalog->Unpublish(File("dir"))->size(), static_cast<size_t>(count + kBatch + 1));
@@ -92,7 +100,7 @@ TEST(Catalog, WorksInProportionToWhatIsPublished) {
   ExpectLinear(few.publish, many.publish, "publish");
   ExpectLinear(few.sign, many.sign, "sign");
   ExpectLinear(few.remove, many.remove, "remove");
-  EXPECT_LE(Slope(few.file_bytes, many.file_bytes), kSlopeMax);
+  EXPECT_LE(Slope(few.database_pages, many.database_pages), kSlopeMax);
   // A batch costs the same however much is published already; a repeated one changes nothing.
   EXPECT_LE(many.add_one_batch.rows, 1.2 * few.add_one_batch.rows);
   EXPECT_LE(many.add_one_batch.steps, 1.2 * few.add_one_batch.steps);
@@ -117,9 +125,9 @@ void KeepCommon(SqliteCatalog& catalog, int records) {
     for (size_t i = 0; i < kPageRecordsMax; ++i) {
       on_page.push_back(MakeRecord(absl::StrCat("very common ", page, " ", i)));
     }
-    auto kept = catalog.StorePage(MakePage(Peer(absl::StrCat(page % 7)), static_cast<uint32_t>(page), 1,
-                                           std::move(on_page)),
-                                  true, kNow);
+    auto kept = catalog.StorePage(
+        MakePage(Peer(absl::StrCat(page % 7)), static_cast<uint32_t>(page), 1, std::move(on_page)),
+        true, kNow);
     PANAL_CHECK(kept.ok());
   }
 }

@@ -110,8 +110,9 @@ TEST_F(WriterTest, RollsTheIndexBackWithTheJob) {
   ASSERT_TRUE(writer_
                   .Write([&](Connection& db) -> absl::Status {
                     PANAL_ASSIGN_OR_RETURN(
-                        found, db.QueryInt(0, "SELECT count(*) FROM record_words WHERE record_words "
-                                              "MATCH 'word'"));
+                        found, db.QueryInt(0,
+                                           "SELECT count(*) FROM record_words WHERE record_words "
+                                           "MATCH 'word'"));
                     return FullCheck(db);
                   })
                   .ok());
