@@ -1,0 +1,243 @@
+#include "server/processing/overlay/measure.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace panal {
+namespace {
+
+using testing::IsEmpty;
+using testing::SizeIs;
+
+PeerId Id(uint8_t number) {
+  PeerId id;
+  id.bytes[0] = number;
+  return id;
+}
+
+template <typename T>
+std::vector<T> Frames(const Outputs& outputs) {
+  std::vector<T> found;
+  for (const Output& output : outputs) {
+    const auto* send = std::get_if<SendFrame>(&output);
+    if (send == nullptr) continue;
+    if (const T* frame = std::get_if<T>(&send->frame)) found.push_back(*frame);
+  }
+  return found;
+}
+
+// The measurement of peer 1.
+class MeasurementTest : public testing::Test {
+ protected:
+  MeasurementTest() { measurement_.OnStart(now_, last_); }
+
+  Outputs Up(std::vector<PeerId> active, bool mesh_changed = true) {
+    Outputs outputs;
+    measurement_.OnNeighborUp(active, mesh_changed, now_, outputs);
+    Note(outputs);
+    return outputs;
+  }
+
+  // Fires the timer that was set last.
+  Outputs Tick() {
+    Timer timer;
+    for (const Output& output : last_) {
+      if (const auto* schedule = std::get_if<ScheduleTimer>(&output)) {
+        timer = schedule->timer;
+        delay_ = schedule->delay;
+      }
+    }
+    now_ += delay_;
+    Outputs outputs;
+    measurement_.OnTimer(timer, now_, outputs);
+    Note(outputs);
+    return outputs;
+  }
+
+  Outputs Receive(uint8_t from, const Measure& share) {
+    Outputs outputs;
+    measurement_.OnMeasure(Id(from), share, now_, outputs);
+    Note(outputs);
+    return outputs;
+  }
+
+  void Note(const Outputs& outputs) {
+    for (const Output& output : outputs) {
+      if (std::holds_alternative<ScheduleTimer>(output)) last_ = {output};
+    }
+    measurement_.CheckInvariants();
+  }
+
+  absl::Time now_ = absl::FromUnixSeconds(1000);
+  absl::Duration delay_;
+  Outputs last_;
+  Random random_{1};
+  Measurement measurement_{Id(1), MeasureOptions(), random_};
+};
+
+TEST_F(MeasurementTest, ProvesTheActiveViewBeforeAnythingIsMeasured) {
+  EXPECT_EQ(measurement_.Estimate().peers, 1);
+  Up({Id(2), Id(3), Id(4)});
+
+  MeshEstimate estimate = measurement_.Estimate();
+
+  EXPECT_FALSE(estimate.measured);
+  EXPECT_EQ(estimate.peers, 4);
+  EXPECT_EQ(estimate.degree_sum, 12);
+  EXPECT_EQ(estimate.degree_square_sum, 36);
+}
+
+TEST_F(MeasurementTest, AChangeOfTheMeshBeginsARoundAfterTheDelay) {
+  Up({Id(2)});
+  EXPECT_FALSE(measurement_.running());
+
+  Tick();
+
+  EXPECT_EQ(delay_, MeasureOptions().change_delay);
+  EXPECT_TRUE(measurement_.running());
+  EXPECT_EQ(measurement_.round(), 1u);
+}
+
+TEST_F(MeasurementTest, ASwappedLinkBeginsNoRound) {
+  Up({Id(2), Id(3), Id(4), Id(5), Id(6)});
+  Tick();
+  while (measurement_.running()) Tick();
+
+  Outputs outputs;
+  std::vector<PeerId> rest = {Id(2), Id(3), Id(4), Id(5)};
+  measurement_.OnNeighborDown(Id(6), rest, /*mesh_changed=*/false, now_, outputs);
+  rest.push_back(Id(7));
+  measurement_.OnNeighborUp(rest, /*mesh_changed=*/false, now_, outputs);
+
+  EXPECT_THAT(outputs, IsEmpty());
+}
+
+TEST_F(MeasurementTest, EveryShareIsAcknowledged) {
+  Up({Id(2)});
+
+  Outputs outputs =
+      Receive(2, {.sequence = 77, .round = 1, .fish_id = 1, .fish = 0.5, .count = 0.5});
+
+  ASSERT_THAT(Frames<MeasureAck>(outputs), SizeIs(1));
+  EXPECT_EQ(Frames<MeasureAck>(outputs)[0].sequence, 77u);
+}
+
+TEST_F(MeasurementTest, AHigherRoundTakesThisPeerIntoIt) {
+  Up({Id(2)});
+
+  Receive(2, {.sequence = 1, .round = 9, .fish_id = 1, .fish = 0.5, .count = 0.5});
+
+  EXPECT_EQ(measurement_.round(), 9u);
+  EXPECT_TRUE(measurement_.running());
+}
+
+TEST_F(MeasurementTest, AShareOfAnOlderRoundIsAnsweredWithTheResult) {
+  Up({Id(2)});
+  Receive(2, {.sequence = 1, .round = 9, .last_count = 40, .last_degree = 640});
+
+  Outputs outputs = Receive(2, {.sequence = 2, .round = 3, .fish = 1, .count = 1});
+
+  ASSERT_THAT(Frames<Measure>(outputs), SizeIs(1));
+  EXPECT_EQ(Frames<Measure>(outputs)[0].count, 0);
+  EXPECT_EQ(Frames<Measure>(outputs)[0].last_count, 40);
+}
+
+TEST_F(MeasurementTest, ANewcomerTakesTheLastResult) {
+  Up({Id(2)});
+
+  Receive(2, {.sequence = 1,
+              .round = 9,
+              .last_count = 40,
+              .last_degree = 640,
+              .last_degree_squared = 10240});
+
+  EXPECT_TRUE(measurement_.Estimate().measured);
+  EXPECT_EQ(measurement_.Estimate().peers, 40);
+  EXPECT_EQ(measurement_.Estimate().degree_square_sum, 10240);
+}
+
+TEST_F(MeasurementTest, UnacknowledgedMassComesBackWhenTheLinkIsLost) {
+  Up({Id(2)});
+  Tick();
+  std::vector<Measure> shares = Frames<Measure>(Tick());
+  ASSERT_THAT(shares, SizeIs(1));
+  EXPECT_EQ(shares[0].count, 0.5);
+
+  Outputs outputs;
+  measurement_.OnNeighborDown(Id(2), {}, true, now_, outputs);
+  measurement_.OnNeighborUp({Id(3)}, true, now_, outputs);
+  shares = Frames<Measure>(Tick());
+
+  ASSERT_THAT(shares, SizeIs(1));
+  EXPECT_EQ(shares[0].count, 0.5);  // Half of the whole again, not half of a half.
+}
+
+TEST_F(MeasurementTest, AcknowledgedMassStaysAway) {
+  Up({Id(2)});
+  Tick();
+  std::vector<Measure> shares = Frames<Measure>(Tick());
+  ASSERT_THAT(shares, SizeIs(1));
+  measurement_.OnMeasureAck(Id(2), {.sequence = shares[0].sequence});
+
+  Outputs outputs;
+  measurement_.OnNeighborDown(Id(2), {}, true, now_, outputs);
+  measurement_.OnNeighborUp({Id(3)}, true, now_, outputs);
+
+  EXPECT_EQ(Frames<Measure>(Tick())[0].count, 0.25);
+}
+
+TEST_F(MeasurementTest, ASilentNeighborGetsNoMoreThanTheLimit) {
+  Up({Id(2)});
+  Tick();
+
+  size_t shares = 0;
+  while (measurement_.running()) shares += Frames<Measure>(Tick()).size();
+
+  EXPECT_EQ(shares, kUnackedMax);
+}
+
+TEST_F(MeasurementTest, ImplausibleSharesAreRefused) {
+  Up({Id(2)});
+  Measure good{.sequence = 1, .round = kRoundMax, .fish_id = 1, .fish = 1, .count = kMeshSizeMax};
+  std::vector<Measure> bad(6, good);
+  bad[0].round = kRoundMax + 1;
+  bad[1].fish = 1.1;
+  bad[2].count = kMeshSizeMax * 1.01;
+  bad[3].degree = std::numeric_limits<double>::infinity();
+  bad[4].last_count = -1;
+  bad[5].degree_squared = std::nan("");
+
+  for (const Measure& share : bad) {
+    Outputs outputs = Receive(2, share);
+    ASSERT_THAT(outputs, SizeIs(1));
+    EXPECT_TRUE(std::get<FrameRefused>(outputs[0]).close);
+  }
+  EXPECT_EQ(measurement_.round(), 0u);
+  EXPECT_THAT(Frames<MeasureAck>(Receive(2, good)), SizeIs(1));
+}
+
+TEST_F(MeasurementTest, ALeavingPeerGivesAllItsMassAway) {
+  Up({Id(2), Id(3)});
+  Tick();
+
+  Outputs outputs;
+  measurement_.OnLeave(now_, outputs);
+
+  ASSERT_THAT(Frames<Measure>(outputs), SizeIs(1));
+  EXPECT_EQ(Frames<Measure>(outputs)[0].count, 1);
+  EXPECT_EQ(Frames<Measure>(outputs)[0].fish, 1);
+}
+
+TEST_F(MeasurementTest, APeerAloneCountsItself) {
+  Tick();
+
+  EXPECT_TRUE(measurement_.Estimate().measured);
+  EXPECT_EQ(measurement_.Estimate().peers, 1);
+}
+
+}  // namespace
+}  // namespace panal
