@@ -192,7 +192,8 @@ absl::Status NodeImpl::OpenObjects() {
   PANAL_RETURN_IF_ERROR(router_->Add(
       std::make_shared<PeerServant>(*dispatcher_, *router_, *this, *catalog_, *blocks_)));
   PANAL_RETURN_IF_ERROR(router_->Add(
-      std::make_shared<FileServant>(*dispatcher_, *files_, *catalog_, *this, options_.roots)));
+      std::make_shared<FileServant>(*dispatcher_, *files_, *catalog_, *this,
+                                    ResolveRoots(options_.roots))));
   PANAL_RETURN_IF_ERROR(router_->Add(std::make_shared<SearchServant>(*dispatcher_, *this)));
   PANAL_RETURN_IF_ERROR(router_->Add(health_));
   for (auto& servant : MakeReflectionServants(*dispatcher_, *router_)) {
@@ -221,7 +222,7 @@ absl::Status NodeImpl::Publish() {
   PANAL_RETURN_IF_ERROR(catalog_->SetPeerRecord(record));
   PANAL_ASSIGN_OR_RETURN(std::vector<PeerContact> known, catalog_->KnownPeers(kKnownPeersAtStart));
   for (const PeerContact& contact : known) contacts_->Learn(contact);
-  driver_->Post(Start{Self(), std::move(known)});
+  driver_->Post(::panal::Start{Self(), std::move(known)});  // Not Node::Start.
   PANAL_ASSIGN_OR_RETURN(std::vector<PagePtr> pages, signer_->LoadAll(absl::Now()));
   if (!pages.empty()) driver_->Post(OwnPagesSigned{std::move(pages), /*spread_now=*/false});
   driver_->SignAndSpread();

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -110,6 +111,17 @@ absl::Status NodeOptions::Validate() const {
   }
   PANAL_RETURN_IF_ERROR(dispatcher.Validate());
   return core.Validate();
+}
+
+std::vector<std::string> ResolveRoots(const std::vector<std::string>& roots) {
+  std::vector<std::string> resolved;
+  for (const std::string& root : roots) {
+    char* path = realpath(root.c_str(), nullptr);
+    if (path == nullptr) continue;
+    resolved.emplace_back(path);
+    free(path);
+  }
+  return resolved;
 }
 
 bool IsLoopback(absl::string_view address) {

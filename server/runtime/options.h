@@ -56,6 +56,8 @@ struct NodeOptions {
   absl::Status Validate() const;
 };
 
+// The roots that exist, with links in their paths resolved.
+std::vector<std::string> ResolveRoots(const std::vector<std::string>& roots);
 // Whether HOST:PORT is a loopback address.
 bool IsLoopback(absl::string_view address);
 // Addresses to advertise for a listener bound at `bound`: itself, or those of the interfaces when it is a
