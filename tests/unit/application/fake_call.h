@@ -46,6 +46,13 @@ class InlineDispatcher final : public Dispatcher {
     running_ = false;
   }
 
+  // Runs what `submit` submits from within a task, as a second worker would.
+  void Nested(const std::function<void()>& submit) {
+    running_ = false;
+    submit();
+    running_ = true;
+  }
+
   absl::Status refusal;            // Not OK: what Submit says.
   bool paused = false;             // True: tasks wait for Run.
   std::vector<WorkClass> classes;  // Of every task accepted.
