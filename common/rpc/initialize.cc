@@ -18,9 +18,8 @@ constexpr char kCipherVariable[] = "GRPC_SSL_CIPHER_SUITES";
 constexpr char kOnlyRsaSuite[] = "ECDHE-RSA-AES256-GCM-SHA384";
 
 void WriteLog(gpr_log_func_args* args) {
-  const LogLevel level =
-      args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug;
-  LogLimited(level, "grpc",
+  // Even gRPC's errors are a stranger's doing as a rule: a handshake that failed, a name not found.
+  LogLimited(LogLevel::kDebug, "grpc",
              {{"message", args->message}, {"at", absl::StrCat(args->file, ":", args->line)}});
 }
 

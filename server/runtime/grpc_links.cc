@@ -210,7 +210,14 @@ GrpcLinks::Work GrpcLinks::Take(LinkActions actions) {
       Open(std::move(*open), work);
     } else if (auto* answer = std::get_if<AnswerHello>(&action)) {
       if (LinkStreamPtr stream = Find(answer->stream)) {
-        work.push_back([stream, hello = Frame(hello_)] { stream->Send(EncodeFrame(hello)); });
+        work.push_back([stream, hello = Frame(hello_)] {
+          stream->SetTimer(kHelloTimeout);
+          stream->Send(EncodeFrame(hello));
+        });
+      }
+    } else if (auto* confirm = std::get_if<ConfirmAnswer>(&action)) {
+      if (LinkStreamPtr stream = Find(confirm->stream)) {
+        work.push_back([stream] { stream->Send(""); });
       }
     } else if (auto* hold = std::get_if<HoldLinkStream>(&action)) {
       if (LinkStreamPtr stream = Find(hold->stream)) {
@@ -253,7 +260,8 @@ void GrpcLinks::OnHello(const LinkStreamPtr& stream, Hello hello) {
     if (absl::Status unfit = CheckProtocol(hello); !unfit.ok()) {
       actions.push_back(EndLinkStream{stream->id(), std::move(unfit), stream->outbound()});
     } else {
-      table_.HelloCame(stream->id(), stream->peer(), stream->outbound(), std::move(hello), actions);
+      table_.HelloCame(stream->id(), stream->peer(), stream->outbound(), std::move(hello),
+                       absl::Now(), actions);
     }
     work = Take(std::move(actions));
   }
@@ -264,12 +272,16 @@ void GrpcLinks::OnHello(const LinkStreamPtr& stream, Hello hello) {
 }
 
 void GrpcLinks::OnFrame(const LinkStreamPtr& stream, Frame frame) {
+  Work work;
   bool linked = false;
-  bool expected = false;
+  bool held = false;
   {
     MutexLock lock(&mutex_);
+    LinkActions actions;
+    table_.Confirmed(stream->id(), stream->peer(), actions);
+    work = Take(std::move(actions));
     linked = table_.LinkTo(stream->peer()) == stream->id();
-    expected = linked || !table_.IsHeld(stream->id(), stream->peer());
+    held = table_.IsHeld(stream->id(), stream->peer());
     if (linked) {
       ordered_.Push([this, stream, frame = std::move(frame)]() mutable {
         events_.on_frame(stream->peer(), std::move(frame));
@@ -277,14 +289,25 @@ void GrpcLinks::OnFrame(const LinkStreamPtr& stream, Frame frame) {
       });
     }
   }
-  if (!linked) {
-    // A stream that was given up may still bring frames; a held one has not been answered yet.
-    if (!expected) {
-      stream->Close(Error(ErrorReason::kFrameInvalid, "a frame before the Hello was answered"));
-    }
-    stream->ReadNext();
+  if (held) {
+    stream->Close(Error(ErrorReason::kFrameInvalid, "a frame before the Hello was answered"));
   }
-  ordered_.Run();
+  // A stream that was given up may still bring frames.
+  if (!linked) stream->ReadNext();
+  Perform(std::move(work));
+}
+
+void GrpcLinks::OnUnknownFrame(const LinkStreamPtr& stream, bool empty) {
+  if (!empty) ++unknown_frames_;
+  Work work;
+  {
+    MutexLock lock(&mutex_);
+    LinkActions actions;
+    table_.Confirmed(stream->id(), stream->peer(), actions);
+    work = Take(std::move(actions));
+  }
+  stream->ReadNext();
+  Perform(std::move(work));
 }
 
 void GrpcLinks::OnTimer(const LinkStreamPtr& stream) {

@@ -59,7 +59,7 @@ class GrpcLinks final : public Links, private LinkStreamOwner {
   void OnFrame(const LinkStreamPtr& stream, Frame frame) override;
   void OnTimer(const LinkStreamPtr& stream) override;
 
-  void OnUnknownFrame() override { ++unknown_frames_; }
+  void OnUnknownFrame(const LinkStreamPtr& stream, bool empty) override;
 
   void OnEnded(const LinkStreamPtr& stream, absl::Status why) override;
 

@@ -135,6 +135,7 @@ void LinkStream::Receive() {
   // What comes after Close has nobody to go to; the dialler reads on for the end of the stream.
   if (closing) return ReadNext();
   absl::StatusOr<std::optional<Frame>> frame = Decode(incoming_);
+  const bool empty = incoming_.Length() == 0;
   incoming_.Clear();
   if (!frame.ok()) return Refuse(std::move(frame).status());
   if (Advance() == Stage::kAwaitingHello) {
@@ -144,8 +145,7 @@ void LinkStream::Receive() {
     return owner_.OnHello(shared_from_this(), std::get<Hello>(std::move(**frame)));
   }
   if (!frame->has_value()) {
-    owner_.OnUnknownFrame();
-    return ReadNext();
+    return owner_.OnUnknownFrame(shared_from_this(), empty);
   }
   if (std::holds_alternative<Hello>(**frame)) {
     return Refuse(Error(ErrorReason::kFrameInvalid, "a Hello that is not the first frame"));

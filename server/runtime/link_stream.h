@@ -36,8 +36,8 @@ class LinkStreamOwner {
   virtual void OnFrame(const LinkStreamPtr& stream, Frame frame) = 0;
   // The time that SetTimer gave is over.
   virtual void OnTimer(const LinkStreamPtr& stream) = 0;
-  // The other end sent a frame of a case that is not known.
-  virtual void OnUnknownFrame() = 0;
+  // A later frame of a case that is not known, or of none (`empty`). As OnFrame.
+  virtual void OnUnknownFrame(const LinkStreamPtr& stream, bool empty) = 0;
   // Once, last. `why` is not OK.
   virtual void OnEnded(const LinkStreamPtr& stream, absl::Status why) = 0;
 };

@@ -41,8 +41,9 @@ void LinkTable::Dial(const PeerContact& peer, LinkActions& actions) {
     return;
   }
   Entry& entry = entries_[peer.id];
+  if (entry.current != 0 && entry.phase == Phase::kUp) return;
+  entry.wanted = true;
   if (entry.current != 0) {
-    if (entry.phase == Phase::kUp) return;
     // Under way: further addresses are further chances. Closing: dialled once the link has ended.
     for (const std::string& address : peer.addresses) {
       const bool known = std::find(entry.addresses.begin(), entry.addresses.end(), address) !=
@@ -63,7 +64,7 @@ void LinkTable::Dial(const PeerContact& peer, LinkActions& actions) {
 void LinkTable::OpenNext(const PeerId& peer, Entry& entry, const absl::Status& why,
                          LinkActions& actions) {
   if (entry.addresses.empty()) {
-    actions.push_back(ReportDialFailed{peer, why});
+    if (entry.wanted) actions.push_back(ReportDialFailed{peer, why});
     entries_.erase(peer);
     return;
   }
@@ -85,13 +86,19 @@ absl::Status LinkTable::CheckCaller(const PeerId& peer) const {
 }
 
 void LinkTable::HelloCame(LinkStreamId stream, const PeerId& peer, bool outbound, Hello hello,
-                          LinkActions& actions) {
+                          absl::Time now, LinkActions& actions) {
   if (outbound) {
     auto found = entries_.find(peer);
     if (found == entries_.end() || found->second.current != stream) return;  // Given up already.
-    found->second.phase = Phase::kUp;
-    found->second.addresses.clear();
+    Entry& entry = found->second;
+    entry.phase = Phase::kUp;
+    entry.up_since = now;
+    entry.wanted = false;
+    entry.addresses.clear();
     actions.push_back(ReportUp{{peer, hello.addresses}, /*outbound=*/true, std::move(hello)});
+    actions.push_back(ConfirmAnswer{stream});
+    // The peer answered, so it has given up its own dial.
+    DropHeld(entry, Superseded("the lower id's dial"), actions);
     return;
   }
   if (absl::Status refused = CheckCaller(peer); !refused.ok()) {
@@ -100,40 +107,63 @@ void LinkTable::HelloCame(LinkStreamId stream, const PeerId& peer, bool outbound
   }
   Entry& entry = entries_[peer];
   if (entry.current == 0) {
-    Accept(peer, entry, stream, std::move(hello), actions);
+    Accept(entry, stream, std::move(hello), actions);
   } else if (entry.phase == Phase::kDialling && peer < own_) {
     actions.push_back(EndLinkStream{entry.current, Superseded("the lower id's dial")});
-    Accept(peer, entry, stream, std::move(hello), actions);
+    Accept(entry, stream, std::move(hello), actions);
   } else {
-    const bool crossing = entry.outbound && own_ < peer;
-    if (entry.phase == Phase::kUp && !crossing) {
-      actions.push_back(EndLinkStream{
-          entry.current, Error(ErrorReason::kConnectionLost, "the peer opened a new link")});
-    }
-    Hold(entry, stream, std::move(hello), actions);
+    Contend(entry, stream, peer, std::move(hello), now, actions);
   }
 }
 
-void LinkTable::Accept(const PeerId& peer, Entry& entry, LinkStreamId stream, Hello hello,
-                       LinkActions& actions) {
+void LinkTable::Contend(Entry& entry, LinkStreamId stream, const PeerId& peer, Hello hello,
+                        absl::Time now, LinkActions& actions) {
+  const bool up = entry.phase == Phase::kUp;
+  if (up && entry.outbound && own_ < peer && now - entry.up_since < kCrossingMax) {
+    actions.push_back(EndLinkStream{stream, Superseded("the link that is up"), /*at_once=*/false});
+    return;
+  }
+  if (up || entry.phase == Phase::kAnswered) {
+    actions.push_back(EndLinkStream{
+        entry.current, Error(ErrorReason::kConnectionLost, "the peer opened a new link")});
+  }
+  Hold(entry, stream, std::move(hello), actions);
+}
+
+void LinkTable::Accept(Entry& entry, LinkStreamId stream, Hello hello, LinkActions& actions) {
   entry.current = stream;
-  entry.phase = Phase::kUp;
+  entry.phase = Phase::kAnswered;
   entry.outbound = false;
-  entry.addresses.clear();
+  entry.hello = std::move(hello);
   ++accepted_;
-  actions.push_back(ReportUp{{peer, hello.addresses}, /*outbound=*/false, std::move(hello)});
   actions.push_back(AnswerHello{stream});
 }
 
+void LinkTable::Confirmed(LinkStreamId stream, const PeerId& peer, LinkActions& actions) {
+  auto found = entries_.find(peer);
+  if (found == entries_.end()) return;
+  Entry& entry = found->second;
+  if (entry.current != stream || entry.phase != Phase::kAnswered) return;
+  entry.phase = Phase::kUp;
+  entry.wanted = false;
+  entry.addresses.clear();
+  actions.push_back(
+      ReportUp{{peer, entry.hello.addresses}, /*outbound=*/false, std::move(entry.hello)});
+}
+
 void LinkTable::Hold(Entry& entry, LinkStreamId stream, Hello hello, LinkActions& actions) {
-  if (entry.held != 0) {
-    actions.push_back(EndLinkStream{entry.held, Superseded("a newer stream"), /*at_once=*/false});
-    --accepted_;
-  }
+  DropHeld(entry, Superseded("a newer stream"), actions);
   entry.held = stream;
   entry.held_hello = std::move(hello);
   ++accepted_;
   actions.push_back(HoldLinkStream{stream});
+}
+
+void LinkTable::DropHeld(Entry& entry, const absl::Status& why, LinkActions& actions) {
+  if (entry.held == 0) return;
+  actions.push_back(EndLinkStream{entry.held, why, /*at_once=*/false});
+  entry.held = 0;
+  --accepted_;
 }
 
 void LinkTable::HeldTooLong(LinkStreamId stream, const PeerId& peer, LinkActions& actions) {
@@ -144,7 +174,7 @@ void LinkTable::HeldTooLong(LinkStreamId stream, const PeerId& peer, LinkActions
   actions.push_back(EndLinkStream{entry.current, Superseded("the caller's dial")});
   --accepted_;
   entry.held = 0;
-  Accept(peer, entry, stream, std::move(entry.held_hello), actions);
+  Accept(entry, stream, std::move(entry.held_hello), actions);
 }
 
 void LinkTable::Ended(LinkStreamId stream, const PeerId& peer, const absl::Status& why,
@@ -159,23 +189,16 @@ void LinkTable::Ended(LinkStreamId stream, const PeerId& peer, const absl::Statu
   }
   if (entry.current != stream) return;
   if (!entry.outbound) --accepted_;
-  const bool was_up = entry.phase != Phase::kDialling;
+  const bool was_up = entry.phase == Phase::kUp || entry.phase == Phase::kClosing;
   if (was_up) actions.push_back(ReportLost{peer, why});
   if (entry.held != 0 && !stopped_) {
     const LinkStreamId held = std::exchange(entry.held, 0);
     --accepted_;
-    Accept(peer, entry, held, std::move(entry.held_hello), actions);
+    Accept(entry, held, std::move(entry.held_hello), actions);
     return;
   }
-  if (entry.held != 0) {
-    actions.push_back(EndLinkStream{entry.held, CheckCaller(peer), /*at_once=*/false});
-    --accepted_;
-  }
+  DropHeld(entry, CheckCaller(peer), actions);
   if (stopped_ || !(was_up || MayRetryElsewhere(why))) entry.addresses.clear();
-  if (was_up && entry.addresses.empty()) {
-    entries_.erase(found);
-    return;
-  }
   OpenNext(peer, entry, why, actions);
 }
 
@@ -185,7 +208,7 @@ void LinkTable::Close(const PeerId& peer, LinkActions& actions) {
   Entry& entry = found->second;
   entry.addresses.clear();
   const absl::Status why = Error(ErrorReason::kCancelled, "closed by this peer");
-  actions.push_back(EndLinkStream{entry.current, why, entry.phase == Phase::kDialling});
+  actions.push_back(EndLinkStream{entry.current, why, entry.phase != Phase::kUp});
   if (entry.phase == Phase::kUp) entry.phase = Phase::kClosing;
 }
 

@@ -1,17 +1,22 @@
 // Which stream is the link to a peer: dialling, double dials, replacement. Decisions only, no IO.
 //
 // Specification:
-// - L1. A link is up at the acceptor when it answers the dialler's Hello with its own, and at the
-//   dialler when that answer comes. So the acceptor decides.
+// - L1. The dialler says Hello, the acceptor answers with its own, the dialler confirms by its next
+// frame
+//   (an empty one, at once). The link is up at the dialler when the answer comes, at the acceptor
+//   when the confirmation comes. Rationale: a Hello may be of a dial that was given up since;
+//   nobody confirms the answer to it, so it never shows.
 // - L2. While a peer dials the caller itself, the connection dialled by the lower id stays: the
 // lower
 //   one holds the caller's Hello back, unanswered; the higher one gives up its own dial and
 //   answers. Rationale: only one side ever answers, so both agree without a further message.
 // - L3. A held stream takes over when the own dial fails, or after kHoldMax.
-// - L4. A Hello from a peer whose link is up means that the peer has lost that link, or (at the
-// lower id,
-//   own dial) that its dial crossed ours and is about to be given up. It is held; in the first case
-//   the old link is ended. When the old link has ended the held stream takes over: Lost, then Up.
+// - L4. A Hello from a peer whose link is up is one of two things. At the lower id, when its own
+// dial
+//   came up less than kCrossingMax ago: a dial that crossed, which the peer has given up; it is
+//   refused. Otherwise the peer has lost that link: it is ended, and the new stream takes over
+//   then: Lost, Up. Rationale: a dial lasts less than kCrossingMax, so a later Hello cannot have
+//   crossed.
 // - L5. Every Up is followed by exactly one Lost; every Dial by exactly one Up or DialFailed unless
 //   the link was up.
 #pragma once
@@ -38,6 +43,10 @@ using LinkStreamId = uint64_t;
 // below the time that the caller gives its dial.
 inline constexpr absl::Duration kHoldMax = absl::Seconds(1);
 
+// Longest time by which a Hello may come after the dial that it crossed was answered: a dial's own
+// limit, doubled for good measure.
+inline constexpr absl::Duration kCrossingMax = absl::Seconds(10);
+
 // --- What the table wants done, in order
 // ------------------------------------------------------------ Open a stream to `peer` at
 // `address`.
@@ -49,6 +58,11 @@ struct OpenLinkStream {
 
 // Answer the caller's Hello.
 struct AnswerHello {
+  LinkStreamId stream = 0;
+};
+
+// Confirm the acceptor's answer.
+struct ConfirmAnswer {
   LinkStreamId stream = 0;
 };
 
@@ -80,8 +94,8 @@ struct ReportDialFailed {
   absl::Status why;
 };
 
-using LinkAction = std::variant<OpenLinkStream, AnswerHello, HoldLinkStream, EndLinkStream,
-                                ReportUp, ReportLost, ReportDialFailed>;
+using LinkAction = std::variant<OpenLinkStream, AnswerHello, ConfirmAnswer, HoldLinkStream,
+                                EndLinkStream, ReportUp, ReportLost, ReportDialFailed>;
 using LinkActions = std::vector<LinkAction>;
 
 // Not thread-safe. Every method appends to `actions`.
@@ -96,7 +110,9 @@ class LinkTable {
   void Dial(const PeerContact& peer, LinkActions& actions);
   // The first frame of a stream that was opened (`outbound`) or accepted.
   void HelloCame(LinkStreamId stream, const PeerId& peer, bool outbound, Hello hello,
-                 LinkActions& actions);
+                 absl::Time now, LinkActions& actions);
+  // A message after the Hello on a stream that was accepted.
+  void Confirmed(LinkStreamId stream, const PeerId& peer, LinkActions& actions);
   void HeldTooLong(LinkStreamId stream, const PeerId& peer, LinkActions& actions);
   void Ended(LinkStreamId stream, const PeerId& peer, const absl::Status& why,
              LinkActions& actions);
@@ -111,21 +127,27 @@ class LinkTable {
   bool IsHeld(LinkStreamId stream, const PeerId& peer) const;
 
  private:
-  enum class Phase : uint8_t { kDialling, kUp, kClosing };
+  enum class Phase : uint8_t { kDialling, kAnswered, kUp, kClosing };
 
   // Exists while there is a stream.
   struct Entry {
     LinkStreamId current = 0;
     Phase phase = Phase::kDialling;
     bool outbound = true;
-    std::deque<std::string> addresses;  // Still to be dialled.
+    bool wanted = false;                         // A Dial waits for its outcome.
+    Hello hello;                                 // kAnswered: what the caller said.
+    absl::Time up_since = absl::InfinitePast();  // Own dials only.
+    std::deque<std::string> addresses;           // Still to be dialled.
     LinkStreamId held = 0;
     Hello held_hello;
   };
 
   void OpenNext(const PeerId& peer, Entry& entry, const absl::Status& why, LinkActions& actions);
-  void Accept(const PeerId& peer, Entry& entry, LinkStreamId stream, Hello hello,
-              LinkActions& actions);
+  void Accept(Entry& entry, LinkStreamId stream, Hello hello, LinkActions& actions);
+  // The caller of a peer whose link is up or being dialled, and who does not win at once.
+  void Contend(Entry& entry, LinkStreamId stream, const PeerId& peer, Hello hello, absl::Time now,
+               LinkActions& actions);
+  void DropHeld(Entry& entry, const absl::Status& why, LinkActions& actions);
   void Hold(Entry& entry, LinkStreamId stream, Hello hello, LinkActions& actions);
   absl::Status CheckCaller(const PeerId& peer) const;
 

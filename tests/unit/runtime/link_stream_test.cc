@@ -24,7 +24,10 @@ class Recorder final : public LinkStreamOwner {
 
   void OnTimer(const LinkStreamPtr&) override {}
 
-  void OnUnknownFrame() override { ++unknown; }
+  void OnUnknownFrame(const LinkStreamPtr& stream, bool) override {
+    ++unknown;
+    stream->ReadNext();
+  }
 
   void OnEnded(const LinkStreamPtr&, absl::Status status) override {
     ++ended;

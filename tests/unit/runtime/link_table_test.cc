@@ -28,7 +28,16 @@ std::vector<Action> Only(const LinkActions& actions) {
   return found;
 }
 
+const absl::Time kNow = absl::UnixEpoch();
 const absl::Status kUnreachable = Error(ErrorReason::kPeerUnreachable, "unreachable");
+
+// A link that `peer` dialled, answered and confirmed.
+LinkStreamId LinkFrom(LinkTable& table, const PeerId& peer, LinkActions& actions) {
+  const LinkStreamId stream = table.NewStream();
+  table.HelloCame(stream, peer, false, {}, kNow, actions);
+  table.Confirmed(stream, peer, actions);
+  return stream;
+}
 
 TEST(LinkTable, TriesAddressesInOrderAndThenGivesUp) {
   LinkTable table(Peer(5), 10);
@@ -78,7 +87,7 @@ TEST(LinkTable, FailsADialWithoutAddresses) {
 TEST(LinkTable, DoesNothingWhenALinkIsUp) {
   LinkTable table(Peer(5), 10);
   LinkActions up, again;
-  table.HelloCame(table.NewStream(), Peer(1), false, {}, up);
+  LinkFrom(table, Peer(1), up);
 
   table.Dial(Contact(1), again);
 
@@ -92,13 +101,15 @@ TEST(LinkTable, HigherIdGivesUpItsDialForTheLowerOnes) {
   const LinkStreamId own = Only<OpenLinkStream>(dial).at(0).stream;
   const LinkStreamId theirs = table.NewStream();
 
-  table.HelloCame(theirs, Peer(1), false, {}, hello);
+  table.HelloCame(theirs, Peer(1), false, {}, kNow, hello);
   table.Ended(own, Peer(1), kUnreachable, ended);
 
   EXPECT_EQ(Only<EndLinkStream>(hello).at(0).stream, own);
   EXPECT_EQ(Only<AnswerHello>(hello).at(0).stream, theirs);
-  EXPECT_EQ(Only<ReportUp>(hello).size(), 1u);
+  EXPECT_TRUE(Only<ReportUp>(hello).empty());
   EXPECT_TRUE(ended.empty());
+  table.Confirmed(theirs, Peer(1), hello);
+  EXPECT_EQ(Only<ReportUp>(hello).size(), 1u);
   EXPECT_EQ(table.LinkTo(Peer(1)), theirs);
 }
 
@@ -109,13 +120,14 @@ TEST(LinkTable, LowerIdHoldsTheCallerUntilItsOwnDialFails) {
   const LinkStreamId own = Only<OpenLinkStream>(dial).at(0).stream;
   const LinkStreamId theirs = table.NewStream();
 
-  table.HelloCame(theirs, Peer(5), false, {}, hello);
+  table.HelloCame(theirs, Peer(5), false, {}, kNow, hello);
   table.Ended(own, Peer(5), kUnreachable, ended);
 
   EXPECT_TRUE(Only<ReportUp>(hello).empty());
   EXPECT_EQ(Only<HoldLinkStream>(hello).at(0).stream, theirs);
-  EXPECT_EQ(Only<ReportUp>(ended).size(), 1u);
+  EXPECT_EQ(Only<AnswerHello>(ended).size(), 1u);
   EXPECT_TRUE(Only<ReportDialFailed>(ended).empty());
+  table.Confirmed(theirs, Peer(5), ended);
   EXPECT_EQ(table.LinkTo(Peer(5)), theirs);
 }
 
@@ -124,36 +136,56 @@ TEST(LinkTable, LowerIdTakesTheHeldCallerWhenItsOwnDialTakesTooLong) {
   LinkActions dial, hello, late;
   table.Dial(Contact(5), dial);
   const LinkStreamId theirs = table.NewStream();
-  table.HelloCame(theirs, Peer(5), false, {}, hello);
+  table.HelloCame(theirs, Peer(5), false, {}, kNow, hello);
 
   table.HeldTooLong(theirs, Peer(5), late);
 
   EXPECT_EQ(Only<EndLinkStream>(late).at(0).stream, Only<OpenLinkStream>(dial).at(0).stream);
+  table.Confirmed(theirs, Peer(5), late);
   EXPECT_EQ(table.LinkTo(Peer(5)), theirs);
 }
 
 TEST(LinkTable, ReportsTheOldLinkLostBeforeTheNewOneIsUp) {
   LinkTable table(Peer(5), 10);
   LinkActions up, again, ended;
-  const LinkStreamId old_stream = table.NewStream();
+  const LinkStreamId old_stream = LinkFrom(table, Peer(1), up);
   const LinkStreamId new_stream = table.NewStream();
-  table.HelloCame(old_stream, Peer(1), false, {}, up);
 
-  table.HelloCame(new_stream, Peer(1), false, {}, again);
+  table.HelloCame(new_stream, Peer(1), false, {}, kNow, again);
   table.Ended(old_stream, Peer(1), kUnreachable, ended);
 
   EXPECT_EQ(Only<EndLinkStream>(again).at(0).stream, old_stream);
+  table.Confirmed(new_stream, Peer(1), ended);
   ASSERT_EQ(ended.size(), 3u);
   EXPECT_TRUE(std::holds_alternative<ReportLost>(ended[0]));
-  EXPECT_TRUE(std::holds_alternative<ReportUp>(ended[1]));
+  EXPECT_TRUE(std::holds_alternative<AnswerHello>(ended[1]));
+  EXPECT_TRUE(std::holds_alternative<ReportUp>(ended[2]));
   EXPECT_EQ(table.LinkTo(Peer(1)), new_stream);
+}
+
+TEST(LinkTable, LowerIdRefusesADialThatCrossedAndReplacesTheLinkForALaterOne) {
+  LinkTable table(Peer(1), 10);
+  LinkActions dial, up, crossing, later;
+  table.Dial(Contact(5), dial);
+  const LinkStreamId own = Only<OpenLinkStream>(dial).at(0).stream;
+  table.HelloCame(own, Peer(5), true, {}, kNow, up);
+  const LinkStreamId first = table.NewStream();
+  const LinkStreamId second = table.NewStream();
+
+  table.HelloCame(first, Peer(5), false, {}, kNow + kCrossingMax - absl::Seconds(1), crossing);
+  table.HelloCame(second, Peer(5), false, {}, kNow + kCrossingMax, later);
+
+  ASSERT_EQ(Only<EndLinkStream>(crossing).size(), 1u);
+  EXPECT_EQ(Only<EndLinkStream>(crossing)[0].stream, first);
+  ASSERT_EQ(Only<EndLinkStream>(later).size(), 1u);
+  EXPECT_EQ(Only<EndLinkStream>(later)[0].stream, own);
+  EXPECT_TRUE(table.IsHeld(second, Peer(5)));
 }
 
 TEST(LinkTable, DialsAgainAfterAClosedLinkHasEnded) {
   LinkTable table(Peer(5), 10);
   LinkActions up, close, dial, ended;
-  const LinkStreamId stream = table.NewStream();
-  table.HelloCame(stream, Peer(1), false, {}, up);
+  const LinkStreamId stream = LinkFrom(table, Peer(1), up);
   table.Close(Peer(1), close);
 
   table.Dial(Contact(1), dial);
@@ -167,16 +199,41 @@ TEST(LinkTable, DialsAgainAfterAClosedLinkHasEnded) {
 TEST(LinkTable, AcceptsAsManyAsItsLimitAndNotOneMore) {
   LinkTable table(Peer(200), 3);
   LinkActions within, beyond, freed;
-  for (uint8_t i = 1; i <= 3; ++i) table.HelloCame(i, Peer(i), false, {}, within);
+  for (uint8_t i = 1; i <= 3; ++i) table.HelloCame(i, Peer(i), false, {}, kNow, within);
 
-  table.HelloCame(4, Peer(4), false, {}, beyond);
+  table.HelloCame(4, Peer(4), false, {}, kNow, beyond);
   table.Ended(1, Peer(1), kUnreachable, freed);
-  table.HelloCame(5, Peer(5), false, {}, freed);
+  table.HelloCame(5, Peer(5), false, {}, kNow, freed);
 
-  EXPECT_EQ(Only<ReportUp>(within).size(), 3u);
+  EXPECT_EQ(Only<AnswerHello>(within).size(), 3u);
   ASSERT_EQ(Only<EndLinkStream>(beyond).size(), 1u);
   EXPECT_EQ(ReasonOf(Only<EndLinkStream>(beyond)[0].why), ErrorReason::kOverloaded);
-  EXPECT_EQ(Only<ReportUp>(freed).size(), 1u);
+  EXPECT_EQ(Only<AnswerHello>(freed).size(), 1u);
+}
+
+TEST(LinkTable, NeverShowsACallerThatGoesBeforeItConfirms) {
+  LinkTable table(Peer(5), 10);
+  LinkActions actions;
+  const LinkStreamId stream = table.NewStream();
+
+  table.HelloCame(stream, Peer(1), false, {}, kNow, actions);
+  table.Ended(stream, Peer(1), kUnreachable, actions);
+
+  EXPECT_TRUE(Only<ReportUp>(actions).empty());
+  EXPECT_TRUE(Only<ReportLost>(actions).empty());
+  EXPECT_TRUE(Only<ReportDialFailed>(actions).empty());
+}
+
+TEST(LinkTable, FailsADialThatWaitedForACallerWhoDidNotConfirm) {
+  LinkTable table(Peer(5), 10);
+  LinkActions dial, hello, ended;
+  table.Dial({Peer(1), {"10.0.0.1:1"}}, dial);
+  const LinkStreamId theirs = table.NewStream();
+  table.HelloCame(theirs, Peer(1), false, {}, kNow, hello);
+
+  table.Ended(theirs, Peer(1), kUnreachable, ended);
+
+  EXPECT_EQ(Only<ReportDialFailed>(ended).size(), 1u);
 }
 
 TEST(LinkTable, RefusesEverybodyOnceStopped) {
@@ -185,7 +242,7 @@ TEST(LinkTable, RefusesEverybodyOnceStopped) {
   table.Stop();
 
   table.Dial(Contact(1), dial);
-  table.HelloCame(table.NewStream(), Peer(2), false, {}, hello);
+  table.HelloCame(table.NewStream(), Peer(2), false, {}, kNow, hello);
 
   EXPECT_EQ(Only<ReportDialFailed>(dial).size(), 1u);
   EXPECT_EQ(Only<EndLinkStream>(hello).size(), 1u);
@@ -203,13 +260,18 @@ class Pair {
     Perform(side, std::move(actions));
   }
 
+  void Close(int side) {
+    LinkActions actions;
+    tables_[side].Close(id(1 - side), actions);
+    Perform(side, std::move(actions));
+  }
+
   void RunDry() {
-    while (!messages_.empty()) {
-      std::swap(messages_[random_.Below(messages_.size())], messages_.back());
-      std::function<void()> message = std::move(messages_.back());
-      messages_.pop_back();
-      message();
-    }
+    while (!messages_.empty()) RunOne();
+  }
+
+  void RunUntilUp() {
+    while (!messages_.empty() && (ups_[0] == 0 || ups_[1] == 0)) RunOne();
   }
 
   int ups(int side) const { return ups_[side]; }
@@ -225,6 +287,13 @@ class Pair {
   }
 
  private:
+  void RunOne() {
+    std::swap(messages_[random_.Below(messages_.size())], messages_.back());
+    std::function<void()> message = std::move(messages_.back());
+    messages_.pop_back();
+    message();
+  }
+
   static PeerId id(int side) { return Peer(side == 0 ? 1 : 9); }
 
   void Perform(int side, LinkActions actions) {
@@ -237,6 +306,9 @@ class Pair {
       } else if (const auto* answer = std::get_if<AnswerHello>(&action)) {
         const int wire = wires_[side][answer->stream];
         messages_.push_back([this, side, wire] { HelloArrives(1 - side, wire, true); });
+      } else if (const auto* confirm = std::get_if<ConfirmAnswer>(&action)) {
+        const int wire = wires_[side][confirm->stream];
+        messages_.push_back([this, side, wire] { ConfirmationArrives(1 - side, wire); });
       } else if (const auto* end = std::get_if<EndLinkStream>(&action)) {
         const int wire = wires_[side][end->stream];
         for (int at : {0, 1}) messages_.push_back([this, at, wire] { EndArrives(at, wire); });
@@ -258,7 +330,14 @@ class Pair {
       ends_[wire][side] = stream;
     }
     LinkActions actions;
-    tables_[side].HelloCame(ends_[wire][side], id(1 - side), outbound, {}, actions);
+    tables_[side].HelloCame(ends_[wire][side], id(1 - side), outbound, {}, kNow, actions);
+    Perform(side, std::move(actions));
+  }
+
+  void ConfirmationArrives(int side, int wire) {
+    if (over_[wire][side]) return;
+    LinkActions actions;
+    tables_[side].Confirmed(ends_[wire][side], id(1 - side), actions);
     Perform(side, std::move(actions));
   }
 
@@ -280,6 +359,24 @@ class Pair {
   int next_wire_ = 0;
   int ups_[2] = {0, 0}, losts_[2] = {0, 0}, failures_[2] = {0, 0};
 };
+
+// Closing at once finds streams of the crossed dial still on their way: they must not come up.
+TEST(LinkTable, DoubleDialsThatAreClosedAtOnceLeaveNothing) {
+  for (uint64_t seed = 0; seed < 1000; ++seed) {
+    Pair pair(seed);
+    pair.Dial(0);
+    pair.Dial(1);
+    pair.RunUntilUp();
+    pair.Close(static_cast<int>(seed % 2));
+    pair.RunDry();
+
+    for (int side : {0, 1}) {
+      ASSERT_EQ(pair.LinkOf(side), -1) << "seed " << seed;
+      ASSERT_EQ(pair.ups(side), 1) << "seed " << seed;
+      ASSERT_EQ(pair.losts(side), 1) << "seed " << seed;
+    }
+  }
+}
 
 TEST(LinkTable, DoubleDialsEndInOneLinkWhateverTheOrder) {
   for (uint64_t seed = 0; seed < 1000; ++seed) {
