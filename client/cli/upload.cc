@@ -50,7 +50,9 @@ bool SameFile(const struct stat& a, const struct stat& b) {
 // Reads the next chunk; at the end makes sure that the file is still the one that was opened.
 absl::StatusOr<std::string> ReadChunk(int fd, const std::string& path, const struct stat& opened,
                                       uint64_t* offset) {
-  std::string bytes(kChunkSize, '\0');
+  // One byte more than is left: a file that grew is noticed.
+  uint64_t left = static_cast<uint64_t>(opened.st_size) - *offset + 1;
+  std::string bytes(std::min<uint64_t>(kChunkSize, left), '\0');
   ssize_t size = pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(*offset));
   if (size < 0) return SystemError(path, errno);
   *offset += static_cast<uint64_t>(size);
