@@ -118,7 +118,7 @@ class SearchAnswer {
       if (cut_short.empty() && dropped_) cut_short = "overloaded";
       if (cut_short.empty() && (limited_ || summary.truncated)) cut_short = "limit";
       out->set_cut_short(std::string(cut_short));
-      out->set_complete(summary.complete && cut_short.empty());
+      out->set_complete(summary.complete && !dropped_);  // A limit is the caller's wish.
       out->set_hits(static_cast<int64_t>(sources_.size()));
       for (const auto& [id, sources] : sources_) {
         const auto count = static_cast<int32_t>(sources.publishers.size());
