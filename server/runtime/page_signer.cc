@@ -31,9 +31,12 @@ absl::StatusOr<std::vector<PagePtr>> PageSigner::SignDirty(absl::Time now) {
   std::vector<PagePtr> pages;
   for (DirtyPage& page : dirty) {
     std::string body = EncodePageBody(page.records);
-    pages.push_back(
-        Sign(page.number, page.version, std::move(body), std::move(page.records), now));
-    PANAL_RETURN_IF_ERROR(catalog_.StoreOwnPage(*pages.back()));
+    PagePtr fresh = Sign(page.number, page.version, std::move(body), std::move(page.records), now);
+    if (absl::Status stored = catalog_.StoreOwnPage(*fresh); !stored.ok()) {
+      if (pages.empty()) return stored;
+      return pages;  // The next call meets the error first.
+    }
+    pages.push_back(std::move(fresh));
   }
   return pages;
 }
@@ -55,8 +58,12 @@ absl::StatusOr<std::vector<PagePtr>> PageSigner::Refresh(const std::vector<uint3
       if (ReasonOf(page.status()) == ErrorReason::kFileNotFound) continue;
       return page.status();
     }
-    PANAL_ASSIGN_OR_RETURN(PagePtr fresh, Resign(**page, now));
-    pages.push_back(std::move(fresh));
+    absl::StatusOr<PagePtr> fresh = Resign(**page, now);
+    if (!fresh.ok()) {
+      if (pages.empty()) return fresh.status();
+      return pages;  // What is missing falls due again.
+    }
+    pages.push_back(*std::move(fresh));
   }
   return pages;
 }
@@ -72,7 +79,7 @@ absl::StatusOr<std::vector<PagePtr>> PageSigner::LoadAll(absl::Time now) {
     after = batch.back()->header.key.number;
     for (PagePtr& page : batch) {
       absl::Time expires = absl::FromUnixMillis(static_cast<int64_t>(page->header.expires_ms));
-      if (expires - now < kPageLifetime * 2 / 3) {
+      if (!page->records.empty() && expires - now < kPageLifetime * 2 / 3) {
         PANAL_ASSIGN_OR_RETURN(page, Resign(*page, now));
       }
       pages.push_back(std::move(page));
@@ -82,6 +89,9 @@ absl::StatusOr<std::vector<PagePtr>> PageSigner::LoadAll(absl::Time now) {
 
 bool PageSigner::Verify(const Page& page, absl::Time now) {
   if (page.header.expires_ms <= static_cast<uint64_t>(absl::ToUnixMillis(now))) return false;
+  if (page.header.expires_ms > static_cast<uint64_t>(absl::ToUnixMillis(now + kPageExpiryMax))) {
+    return false;
+  }
   std::string signed_bytes = PageSigningBytes(mesh_, page.header);
   Sha256Digest digest = Sha256(signed_bytes + page.header.signature + page.header.public_key);
   if (Remembered(digest)) return true;
