@@ -90,6 +90,15 @@ absl::Status SqliteCatalog::ForgetContent(const FileId& id) {
                        JobKind::kRemoves);
 }
 
+absl::Status SqliteCatalog::ForgetContents(const std::vector<FileId>& ids) {
+  return writer_.Write(
+      [&](Connection& db) -> absl::Status {
+        for (const FileId& id : ids) PANAL_RETURN_IF_ERROR(catalog::ForgetContent(db, id));
+        return absl::OkStatus();
+      },
+      JobKind::kRemoves);
+}
+
 absl::StatusOr<std::vector<FileId>> SqliteCatalog::FindIds(absl::string_view prefix, int limit) {
   return WithReader<std::vector<FileId>>(
       readers_, [&](Connection& db) { return catalog::FindIds(db, prefix, limit); });

@@ -107,6 +107,12 @@ class Catalog {
   virtual absl::StatusOr<StoredContent> FindContent(const FileId& id) = 0;       // FILE_NOT_FOUND
   virtual absl::Status SetContentComplete(const FileId& id) = 0;
   virtual absl::Status ForgetContent(const FileId& id) = 0;
+  // As ForgetContent for each, committed together.
+  virtual absl::Status ForgetContents(const std::vector<FileId>& ids) {
+    absl::Status status;
+    for (const FileId& id : ids) status.Update(ForgetContent(id));
+    return status;
+  }
   // Ids of contents and published files that begin with `prefix` (base32 text), at most `limit`.
   virtual absl::StatusOr<std::vector<FileId>> FindIds(absl::string_view prefix, int limit) = 0;
   // Contents whose fetch was under way when the peer stopped.

@@ -22,6 +22,7 @@ class SqliteCatalog final : public Catalog {
   absl::StatusOr<StoredContent> FindContent(const FileId& id) override;
   absl::Status SetContentComplete(const FileId& id) override;
   absl::Status ForgetContent(const FileId& id) override;
+  absl::Status ForgetContents(const std::vector<FileId>& ids) override;
   absl::StatusOr<std::vector<FileId>> FindIds(absl::string_view prefix, int limit) override;
   absl::StatusOr<std::vector<FileId>> IncompleteContents() override;
 

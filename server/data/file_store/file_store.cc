@@ -222,9 +222,9 @@ absl::StatusOr<FileStore::Held> FileStoreImpl::BeginReceive(const Manifest& mani
   absl::StatusOr<ContentReader::ContentPtr> known = reader_.Find(id);
   if (!known.ok() && ReasonOf(known.status()) != ErrorReason::kFileNotFound) return known.status();
   // Of what lies in place a copy is fetched only when it changed: then it is not served any more.
-  bool is_here = known.ok() && ((*known)->storage == StorageKind::kInline ||
-                                ((*known)->storage == StorageKind::kInPlace &&
-                                 reader_.IsIntact(**known)));
+  bool is_here =
+      known.ok() && ((*known)->storage == StorageKind::kInline ||
+                     ((*known)->storage == StorageKind::kInPlace && reader_.IsIntact(**known)));
   if (is_here) return HeldOf(**known);
   PinnedContents pinned(pins_);
   pinned.Pin(id);

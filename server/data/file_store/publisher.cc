@@ -192,28 +192,23 @@ absl::StatusOr<int64_t> Publisher::Free(const std::vector<FileId>& ids) {
 
 absl::StatusOr<int64_t> Publisher::FreeContents(const std::vector<FileId>& ids) {
   int64_t freed = 0;
+  std::vector<FileId> unneeded;
   for (const FileId& id : ids) {
     PANAL_ASSIGN_OR_RETURN(bool published, catalog_.IsPublished(id));
     if (published) continue;
-    PANAL_ASSIGN_OR_RETURN(int64_t bytes, FreeContent(id));
-    freed += bytes;
+    unneeded.push_back(id);
+    absl::StatusOr<StoredContent> content = catalog_.FindContent(id);
+    if (content.ok()) freed += static_cast<int64_t>(content->inline_bytes.size());
   }
+  PANAL_RETURN_IF_ERROR(catalog_.ForgetContents(unneeded));
   reader_.Invalidate();
-  return freed;
-}
-
-absl::StatusOr<int64_t> Publisher::FreeContent(const FileId& id) {
-  int64_t freed = 0;
-  absl::StatusOr<StoredContent> content = catalog_.FindContent(id);
-  if (content.ok()) {
-    freed += static_cast<int64_t>(content->inline_bytes.size());
-    PANAL_RETURN_IF_ERROR(catalog_.ForgetContent(id));
-  } else if (ReasonOf(content.status()) != ErrorReason::kFileNotFound) {
-    return content.status();
+  for (const FileId& id : unneeded) {
+    absl::StatusOr<int64_t> removed = blocks_.Remove(id);
+    if (removed.ok()) freed += *removed;
+    if (!removed.ok() && ReasonOf(removed.status()) != ErrorReason::kFileNotFound) {
+      return removed.status();
+    }
   }
-  absl::StatusOr<int64_t> removed = blocks_.Remove(id);
-  if (removed.ok()) return freed + *removed;
-  if (ReasonOf(removed.status()) != ErrorReason::kFileNotFound) return removed.status();
   return freed;
 }
 

@@ -41,7 +41,6 @@ class Publisher {
                                            Publication& publication);
   absl::Status CheckFetched(const ListingEntry& entry, const std::string& name);
   absl::StatusOr<int64_t> FreeContents(const std::vector<FileId>& ids);
-  absl::StatusOr<int64_t> FreeContent(const FileId& id);
 
   Catalog& catalog_;
   BlockStore& blocks_;

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""What scripts rely on: fields of the JSON, exit codes, names and sizes that come back as they went in."""
+
+import json
+import os
+import subprocess
+import unittest
+
+import peers
+from peers import FAILED, INCOMPLETE, NOT_FOUND, PANAL, UNREACHABLE, USAGE, MeshTest, random_file, same_bytes, wait_for
+
+# 256 KiB, the smallest block (docs/protocol/files.md).
+BLOCK = 262144
+NOBODYS = "a" * 52
+
+
+class Contract(MeshTest):
+    """One mesh of three for all of these: they change nothing that another relies on."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.owner = MeshTest()
+        cls.owner.setUp()
+        cls.a, cls.b, cls.c = cls.owner.mesh_of(3)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.owner.doCleanups()
+
+    def write(self, name, content):
+        path = self.path(name)
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
+
+    def test_status_says_who_and_where(self):
+        status = self.a.status()
+
+        self.assertEqual(status["peer_id"], self.a.id)
+        self.assertEqual(status["mesh"], "e2e")
+        self.assertEqual(status["neighbors"], 2)
+        self.assertEqual(status["mesh_size"], 3)
+        self.assertRegex(status["version"], r"^\d+\.\d+\.\d+$")
+        self.assertGreaterEqual(status["files"], 0)
+        self.assertGreaterEqual(status["uptime_s"], 0)
+
+    def test_ready_line_names_the_ports(self):
+        self.assertEqual(set(self.a.ready), {"peer_id", "api", "mesh", "http"})
+        self.assertRegex(self.a.ready["api"], r"^127\.0\.0\.1:[1-9]\d+$")
+
+    def test_add_search_and_get_agree(self):
+        path = self.write("harvest report", b"clover and linden\n")
+
+        added = self.a.add(path, "--attr", "season=summer")
+        rows = self.b.json("search", '"harvest report" season:summer')
+        got = self.c.json("get", added["id"], "-O", self.path("copy"))[-1]
+
+        self.assertEqual((added["name"], added["size"], added["files"]), ("harvest report", 18, 1))
+        hit, summary = rows[0], rows[-1]["summary"]
+        self.assertEqual((hit["id"], hit["kind"], hit["name"], hit["size"]),
+                         (added["id"], "file", "harvest report", 18))
+        self.assertEqual((hit["attributes"], hit["publisher"], hit["sources"]),
+                         ({"season": "summer"}, self.a.id, 1))
+        self.assertEqual((summary["peers_reached"], summary["mesh_size"], summary["recall"], summary["complete"]),
+                         (3, 3, 1, True))
+        self.assertGreaterEqual(summary["elapsed_ms"], 0)
+        self.assertEqual((got["id"], got["bytes"]), (added["id"], 18))
+        self.assertGreaterEqual(got["sources"], 1)
+        self.assertGreater(got["seconds"], 0)
+        self.assertTrue(same_bytes(path, self.path("copy")))
+
+    def test_files_of_every_size_at_a_limit(self):
+        for size in (0, 1, 16384, 16385, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK):
+            with self.subTest(size=size):
+                path = random_file(self.path(f"size-{size}"), size)
+                added = self.a.add(path)
+                got = self.b.json("get", added["id"], "-O", self.path(f"copy-{size}"))[-1]
+                self.assertEqual((added["size"], got["bytes"]), (size, size))
+                self.assertTrue(same_bytes(path, self.path(f"copy-{size}")))
+
+    def test_file_of_just_over_a_block_has_two(self):
+        one = self.a.add(random_file(self.path("one"), BLOCK))
+        two = self.a.add(random_file(self.path("two"), BLOCK + 1))
+
+        self.assertEqual(self.a.json("stat", one["id"])[0]["blocks"], 1)
+        self.assertEqual(self.a.json("stat", two["id"])[0]["blocks"], 2)
+
+    def test_empty_file_can_be_shown(self):
+        added = self.a.add(self.write("nothing", b""))
+
+        self.assertEqual(self.b.panal("get", added["id"], "-O", self.path("copy")).stderr, "")
+        self.assertEqual(self.b.panal("cat", added["id"]).stdout, "")
+
+    def test_names_come_back_as_they_were(self):
+        names = ["with space", "new\nline", "quote\"and'tick", "Lindenblüte – 蜂蜜", "-dash", "tab\there", "back\\slash"]
+        folder = self.path("odd names")
+        os.makedirs(os.path.join(folder, "sub folder", "empty folder"))
+        for name in names:
+            with open(os.path.join(folder, "sub folder", name), "w", encoding="utf-8") as file:
+                file.write("content of " + name)
+
+        added = self.a.add(folder)
+        self.c.panal("get", added["id"], "-O", self.path("copy"))
+
+        self.assertEqual(added["files"], len(names))
+        self.assertEqual(sorted(os.listdir(self.path("copy", "sub folder"))), sorted(names + ["empty folder"]))
+        for name in names:
+            self.assertTrue(same_bytes(os.path.join(folder, "sub folder", name), self.path("copy", "sub folder", name)))
+
+    def test_odd_names_are_found_and_cannot_spoil_a_terminal(self):
+        self.a.add(self.write("zwei\n\x1b[31mZeilen", b"x"))
+
+        hits = self.b.hits("zeilen")
+        shown = self.b.panal("search", "zeilen").stdout
+
+        self.assertEqual([hit["name"] for hit in hits], ["zwei\n\x1b[31mZeilen"])
+        self.assertNotIn("\x1b", shown)
+        self.assertEqual(len(shown.splitlines()), 1)
+
+    def test_name_that_is_no_utf8_is_handled(self):
+        folder = os.fsencode(self.path("bytes"))
+        os.mkdir(folder)
+        with open(os.path.join(folder, b"latin\xe9"), "wb") as file:
+            file.write(b"1")
+
+        done = self.a.panal("add", self.path("bytes"), "-o", "json", code=None)
+
+        self.assertIn(done.returncode, (0, FAILED))
+        if done.returncode == FAILED:
+            self.assert_fails(done, "FILE_NAME_INVALID")
+
+    def test_executable_bit_travels(self):
+        folder = self.path("tools")
+        os.mkdir(folder)
+        for name, mode in (("run", 0o755), ("read", 0o644)):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(name)
+            os.chmod(os.path.join(folder, name), mode)
+
+        self.b.panal("get", self.a.add(folder)["id"], "-O", self.path("copy"))
+
+        self.assertTrue(os.access(self.path("copy", "run"), os.X_OK))
+        self.assertFalse(os.stat(self.path("copy", "read")).st_mode & 0o111)
+
+    def test_id_that_nobody_has(self):
+        done = self.b.panal("get", NOBODYS, "--timeout", "2s", code=NOT_FOUND, seconds=40)
+
+        self.assert_fails(done, "SOURCE_NOT_FOUND", "3 peers")
+
+    def test_prefix_that_nobody_has(self):
+        self.assert_fails(self.b.panal("get", "zzzz", code=NOT_FOUND), "SOURCE_NOT_FOUND", "zzzz")
+        self.assert_fails(self.b.panal("stat", "zzzz", code=NOT_FOUND), "FILE_NOT_FOUND", "zzzz")
+        self.assert_fails(self.b.panal("rm", "zzzz", code=NOT_FOUND), "FILE_NOT_FOUND", "zzzz")
+        self.assert_fails(self.b.panal("peers", "zzzz", code=NOT_FOUND), "PEER_UNKNOWN", "zzzz")
+
+    def test_prefix_that_is_none(self):
+        for text in ("abc", "UPPER", "not-base32", "1111", "a" * 53):
+            with self.subTest(text=text):
+                self.assert_fails(self.b.panal("get", text, code=FAILED), "FILE_ID_INVALID")
+
+    def test_prefix_of_a_peer(self):
+        found = self.a.json("peers", self.c.id[:6])[0]
+
+        self.assertEqual(found, {"peer_id": self.c.id, "addresses": [self.c.mesh_address]})
+        self.assert_fails(self.a.panal("peers", "1111", code=FAILED), "PEER_ID_INVALID")
+
+    def test_prefix_that_fits_two_files(self):
+        folder = self.path("many")
+        os.mkdir(folder)
+        for i in range(4000):  # Ids are 5 bits a character: some two of these agree in four.
+            with open(os.path.join(folder, str(i)), "w", encoding="utf-8") as file:
+                file.write(f"number {i}")
+        added = self.a.add(folder)
+        ids = sorted(row["id"] for row in self.a.json("ls", "-r"))
+        pair = next((x, y) for x, y in zip(ids, ids[1:]) if x[:4] == y[:4] and x != y)
+
+        here = self.a.panal("stat", pair[0][:4], code=FAILED)
+        there = self.b.panal("get", pair[0][:4], code=FAILED)
+
+        self.assert_fails(here, "FILE_AMBIGUOUS", pair[0][:4])
+        self.assert_fails(there, "FILE_AMBIGUOUS", pair[0], pair[1])
+        self.a.panal("rm", added["id"])
+
+    def test_rm_withdraws(self):
+        added = self.a.add(self.write("withdrawn", b"soon gone"))
+        wait_for(lambda: self.b.hits("withdrawn"), "it is found")
+
+        removed = self.a.json("rm", added["id"])[0]
+
+        self.assertEqual(removed["id"], added["id"])
+        wait_for(lambda: not self.b.hits("withdrawn"), "it is not found any more")
+        self.panal_fails_not_found(added["id"])
+
+    def panal_fails_not_found(self, file_id):
+        self.assert_fails(self.a.panal("stat", file_id, code=NOT_FOUND), "FILE_NOT_FOUND")
+
+    def test_search_without_a_hit(self):
+        rows = self.a.json("search", "nosuchwordanywhere", code=NOT_FOUND)
+
+        self.assertEqual([list(row) for row in rows], [["summary"]])
+        self.assertTrue(rows[0]["summary"]["complete"])
+
+    def test_search_that_is_cut_by_its_limit_says_so(self):
+        folder = self.path("apiary")
+        os.mkdir(folder)
+        for i in range(5):
+            self.write(os.path.join("apiary", f"frame {i}"), b"wax")
+        self.a.add(folder)
+        wait_for(lambda: len(self.b.hits("apiary frame")) == 5, "all are found")
+
+        rows = self.b.json("search", "apiary frame", "--limit", "2", code=None)
+
+        self.assertEqual(len(rows), 3)
+
+    def test_query_that_is_none(self):
+        self.assert_fails(self.a.panal("search", "(open", code=FAILED), "QUERY_INVALID")
+        self.assert_fails(self.a.panal("search", "size>lots", code=FAILED), "QUERY_INVALID")
+
+    def test_wrong_usage(self):
+        for arguments in ((), ("nosuchverb",), ("get",), ("status", "-o", "xml"), ("add",), ("get", NOBODYS, "--timeout", "soon")):
+            with self.subTest(arguments=arguments):
+                self.a.panal(*arguments, code=USAGE)
+
+    def test_no_peer_at_the_address(self):
+        done = subprocess.run([PANAL, "--api", "127.0.0.1:1", "status"], capture_output=True, text=True,
+                              timeout=peers.PATIENCE)
+
+        self.assertEqual(done.returncode, UNREACHABLE)
+        self.assert_fails(done, "PEER_UNREACHABLE", "127.0.0.1:1")
+
+    def test_environment_names_the_peer(self):
+        done = subprocess.run([PANAL, "status", "-o", "json"], capture_output=True, text=True,
+                              env=dict(os.environ, PANAL_API=self.b.api), timeout=peers.PATIENCE)
+
+        self.assertEqual(json.loads(done.stdout)["peer_id"], self.b.id)
+
+    def test_get_writes_over_nothing(self):
+        added = self.a.add(self.write("kept", b"new"))
+        target = self.write("target", b"old")
+
+        self.assert_fails(self.b.panal("get", added["id"], "-O", target, code=FAILED), "ARGUMENT_INVALID", "--force")
+        with open(target, "rb") as file:
+            self.assertEqual(file.read(), b"old")
+        self.b.panal("get", added["id"], "-O", target, "--force")
+        with open(target, "rb") as file:
+            self.assertEqual(file.read(), b"new")
+
+    def test_doctor_finds_nothing_wrong(self):
+        findings = self.a.json("doctor")
+
+        self.assertEqual({"severity", "subject", "message", "advice"}, set(findings[0]))
+        self.assertFalse([f for f in findings if f["severity"] == "error"])
+
+    def test_version(self):
+        self.assertEqual(self.a.json("version")[0]["peer"], self.a.status()["version"])
+
+    def test_help_names_every_verb(self):
+        done = subprocess.run([PANAL, "--help"], capture_output=True, text=True, check=True)
+
+        for verb in "init status peers add ls stat rm search get cat doctor version completion".split():
+            self.assertRegex(done.stdout, rf"(?m)^\s+{verb}\s")
+        self.assertIn("Exit codes", done.stdout)
+
+    def test_completion_loads(self):
+        probes = {
+            "bash": 'source /dev/stdin; COMP_WORDS=(panal st); COMP_CWORD=1; _panal; echo "${COMPREPLY[@]}"',
+            "zsh": 'autoload -Uz compinit && compinit -u -D; source /dev/stdin; whence -w _panal',
+            "fish": 'source -; complete -C "panal st"',
+        }
+        for shell, probe in probes.items():
+            with self.subTest(shell=shell):
+                script = subprocess.run([PANAL, "completion", shell], capture_output=True, text=True, check=True)
+                options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+                done = subprocess.run([peers.tool(shell), *options, "-c", probe], input=script.stdout,
+                                      capture_output=True, text=True, timeout=peers.PATIENCE,
+                                      env=dict(os.environ, HOME=self.folder, PATH=os.path.dirname(PANAL) + ":" + os.environ["PATH"]))
+                self.assertEqual(done.stderr, "")
+                self.assertIn("_panal: function" if shell == "zsh" else "status", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
