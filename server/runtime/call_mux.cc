@@ -27,14 +27,12 @@ absl::Status Invalid(absl::string_view what) {
 }
 
 absl::Status CheckBatch(const v1::CallBatch& batch) {
-  if (batch.frames_size() > kBatchFramesMax) {
-    return Invalid(
-        absl::StrCat("batch of ", batch.frames_size(), " frames exceeds ", kBatchFramesMax));
-  }
   const size_t size = batch.ByteSizeLong();
-  if (size <= kBatchSizeMax) return absl::OkStatus();
+  if (batch.frames_size() <= kBatchFramesMax && size <= kBatchSizeMax) return absl::OkStatus();
   return Error(ErrorReason::kFrameTooLarge,
-               absl::StrCat("call stream: batch of ", size, " bytes exceeds ", kBatchSizeMax));
+               absl::StrCat("call stream: batch of ", batch.frames_size(), " frames and ", size,
+                            " bytes exceeds ", kBatchFramesMax, " frames or ", kBatchSizeMax,
+                            " bytes"));
 }
 
 }  // namespace

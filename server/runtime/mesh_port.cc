@@ -9,6 +9,8 @@
 #include "common/base/status.h"
 #include "common/rpc/stream_admission.h"
 #include "common/rpc/tls_credentials.h"
+#include "server/runtime/blocks_server.h"
+#include "server/runtime/call_streams.h"
 #include "server/runtime/grpc_links.h"
 #include "server/runtime/listen_address.h"
 #include "server/runtime/mesh_service.h"
@@ -46,47 +48,19 @@ void SetServerArguments(grpc::ServerBuilder& builder) {
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
 }
 
-// Stands in until the Call and Blocks streams are here: every call ends with UNIMPLEMENTED.
-class UnimplementedCall final : public OutgoingCall {
- public:
-  void Write(std::string, std::function<void(bool ok)> done) override { done(false); }
-
-  void HalfClose() override {}
-
-  void Read(std::function<void(std::optional<std::string>)> done) override { done(std::nullopt); }
-
-  void OnInitialMetadata(std::function<void(CallMetadata)>) override {}
-
-  void OnFinished(std::function<void(CallResult)> callback) override {
-    callback(ResultOf(Error(ErrorReason::kMethodNotFound, "calls to other peers are not served")));
-  }
-
-  void Cancel() override {}
-};
-
-class UnimplementedCalls final : public PeerCalls {
- public:
-  OutgoingCallPtr Open(const PeerId&, const std::string&, const CallHead&) override {
-    return std::make_shared<UnimplementedCall>();
-  }
-};
-
-class UnimplementedBlocks final : public BlocksClient {
- public:
-  absl::StatusOr<std::unique_ptr<BlocksStream>> Open(const PeerContact&, BlocksEvents) override {
-    return Error(ErrorReason::kMethodNotFound, "blocks of other peers are not fetched");
-  }
-};
-
 class GrpcMeshPort final : public MeshPort {
  public:
   GrpcMeshPort(const MeshPortOptions& options, const Identity& identity, Hello hello,
-               LinkEvents events)
+               LinkEvents events, std::function<void(CallPtr)> route, FileStore& files,
+               Dispatcher& dispatcher, ContactLookup lookup)
       : tls_(identity),
         admission_(identity, options.mesh, tls_),
         channels_(tls_),
         links_(identity.peer_id(), std::move(hello), std::move(events), tls_, admission_,
                channels_),
+        calls_(CallStreams::Create(admission_, channels_, std::move(lookup), std::move(route))),
+        blocks_(BlocksClient::Create(admission_, channels_)),
+        served_blocks_(files, dispatcher),
         service_(admission_) {
     RegisterStreams();
   }
@@ -107,23 +81,32 @@ class GrpcMeshPort final : public MeshPort {
 
   Links& links() override { return links_; }
 
-  PeerCalls& calls() override { return calls_; }
+  PeerCalls& calls() override { return *calls_; }
 
-  BlocksClient& blocks() override { return blocks_; }
+  BlocksClient& blocks() override { return *blocks_; }
 
   void Shutdown() override {
     links_.Shutdown();
+    calls_->Shutdown();
+    blocks_->Shutdown();
     if (bound_.server == nullptr) return;
     bound_.server->Shutdown(std::chrono::system_clock::now());
     bound_.server->Wait();
   }
 
  private:
-  // kCallMethod and kBlocksMethod answer METHOD_NOT_FOUND until they are registered here.
   void RegisterStreams() {
     service_.Register(kLinkMethod,
                       [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
                         return links_.Accept(context, peer);
+                      });
+    service_.Register(kCallMethod,
+                      [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
+                        return calls_->Accept(context, peer);
+                      });
+    service_.Register(kBlocksMethod,
+                      [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
+                        return served_blocks_.Accept(context, peer);
                       });
   }
 
@@ -131,8 +114,9 @@ class GrpcMeshPort final : public MeshPort {
   StreamAdmission admission_;
   PeerChannels channels_;
   GrpcLinks links_;
-  UnimplementedCalls calls_;
-  UnimplementedBlocks blocks_;
+  const std::shared_ptr<CallStreams> calls_;  // Shared with lookups under way.
+  const std::unique_ptr<BlocksClient> blocks_;
+  BlocksServer served_blocks_;
   MeshService service_;
   BoundServer bound_;  // After service_: its destructor ends every stream.
 };
@@ -146,7 +130,8 @@ absl::StatusOr<std::unique_ptr<MeshPort>> MeshPort::Open(const MeshPortOptions& 
                                                          FileStore& files, Dispatcher& dispatcher,
                                                          ContactLookup lookup) {
   auto port =
-      std::make_unique<GrpcMeshPort>(options, identity, std::move(hello), std::move(events));
+      std::make_unique<GrpcMeshPort>(options, identity, std::move(hello), std::move(events),
+                                     std::move(route), files, dispatcher, std::move(lookup));
   absl::Status started = port->Start(options);
   if (!started.ok()) return started;
   return port;
