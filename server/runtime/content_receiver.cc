@@ -24,11 +24,16 @@ std::vector<bool> HeldFromBitmap(const std::string& bitmap, size_t blocks) {
   return held;
 }
 
-// An error of this machine, not of a source: the fetch cannot go on.
-bool IsLocal(const absl::Status& status) {
+// What passes by itself: the block is asked for again.
+bool PassesByItself(const absl::Status& status) {
   ErrorReason reason = ReasonOf(status);
-  return reason == ErrorReason::kStorageFull || reason == ErrorReason::kStorageFailed ||
-         reason == ErrorReason::kCatalogCorrupt;
+  return reason == ErrorReason::kOverloaded || reason == ErrorReason::kShuttingDown;
+}
+
+// An error of this machine, not of a source: the fetch cannot go on. FILE_NOT_FOUND: the content was
+// removed while it was being received.
+bool IsLocal(const absl::Status& status) {
+  return !status.ok() && ReasonOf(status) != ErrorReason::kBlockCorrupt && !PassesByItself(status);
 }
 
 }  // namespace
@@ -64,34 +69,43 @@ void ContentReceiver::ReleaseAll(const PeerId& source) {
 void ContentReceiver::Begin() {
   last_progress_ = absl::Now();
   auto held = std::make_shared<absl::StatusOr<FileStore::Held>>(absl::UnknownError(""));
-  host_.run([this, held] { *held = files_.FindHeld(id_); },
-            [this, held] { Found(std::move(*held)); });
+  // BeginReceive decides what is held: of what lies in place and has changed, nothing is. The worker
+  // may outlive the receiver: it gets copies.
+  host_.run(
+      [&files = files_, id = id_, held] {
+        *held = files.FindHeld(id);
+        if (held->ok()) *held = files.BeginReceive((*held)->manifest);
+      },
+      [this, held] { Found(std::move(*held)); });
 }
 
 void ContentReceiver::Found(absl::StatusOr<FileStore::Held> held) {
+  looked_ = true;
   if (held.ok()) {
     Manifest manifest = held->manifest;
     Receive(manifest, std::move(held));
     return;
   }
-  if (IsLocal(held.status())) return End(held.status());
+  if (ReasonOf(held.status()) != ErrorReason::kFileNotFound) return End(held.status());
   AskManifest();
 }
 
 void ContentReceiver::AddSource(const PeerId& source, absl::Time now) {
   if (ended_ || static_cast<int>(sources_known_.size()) >= options_.known_sources_max) return;
-  if (!sources_known_.insert(source).second) return;
-  searching_ = false;
+  if (refused_.contains(source) || !sources_known_.insert(source).second) return;
   if (fetch_ != nullptr) {
     Feed(SourceAdded{source}, now);
+    // One that the scheduler does not want must not end the search for others.
+    if (fetch_->sources_open() > 0) searching_ = false;
     return;
   }
+  searching_ = false;
   sources_untried_.insert(source);
   AskManifest();
 }
 
 void ContentReceiver::AskManifest() {
-  if (ended_ || fetch_ != nullptr || manifest_source_) return;
+  if (ended_ || !looked_ || fetch_ != nullptr || manifest_source_) return;
   if (sources_untried_.empty()) {
     if (!std::exchange(searching_, true)) host_.find_sources(id_);
     return;
@@ -107,13 +121,14 @@ void ContentReceiver::AskManifest() {
 void ContentReceiver::OnManifest(const PeerId& source, ManifestAnswer answer, absl::Time now) {
   if (ended_) return;
   if (fetch_ != nullptr) {
+    opening_.erase(source);
     Feed(SourceReady{source, HeldFromBitmap(answer.held, manifest_->blocks.size())}, now);
     return;
   }
   if (manifest_source_ != source) return;
   auto manifest = std::make_shared<absl::StatusOr<Manifest>>(absl::UnknownError(""));
   auto shared = std::make_shared<ManifestAnswer>(std::move(answer));
-  host_.run([this, manifest, shared] { *manifest = DecodeManifest(shared->manifest, id_); },
+  host_.run([id = id_, manifest, shared] { *manifest = DecodeManifest(shared->manifest, id); },
             [this, source, manifest, shared] {
               ManifestDecoded(source, *manifest, std::move(*shared));
             });
@@ -127,6 +142,7 @@ void ContentReceiver::ManifestDecoded(const PeerId& source,
     LogLimited(LogLevel::kWarning, "manifest_refused",
                {{"source", source.ToShortText()}, {"why", std::string(manifest.status().message())}});
     last_failure_ = absl::StrCat(source.ToShortText(), ": ", manifest.status().message());
+    Refuse(source);
     manifest_source_.reset();
     AskManifest();
     return;
@@ -135,7 +151,7 @@ void ContentReceiver::ManifestDecoded(const PeerId& source,
   if (answer.has_inline_content) return ReceiveInline(source, std::move(answer.inline_content));
   held_by_[source] = std::move(answer.held);
   auto held = std::make_shared<absl::StatusOr<FileStore::Held>>(absl::UnknownError(""));
-  host_.run([this, held, manifest = *manifest_] { *held = files_.BeginReceive(manifest); },
+  host_.run([&files = files_, held, manifest = *manifest_] { *held = files.BeginReceive(manifest); },
             [this, held, manifest = *manifest_] { Receive(manifest, std::move(*held)); });
 }
 
@@ -143,8 +159,8 @@ void ContentReceiver::ReceiveInline(const PeerId& source, std::string content) {
   auto result = std::make_shared<absl::Status>();
   uint64_t size = content.size();
   host_.run(
-      [this, result, manifest = *manifest_, content = std::move(content)] {
-        *result = files_.ReceiveInline(manifest, content);
+      [&files = files_, result, manifest = *manifest_, content = std::move(content)] {
+        *result = files.ReceiveInline(manifest, content);
       },
       [this, result, source, size] {
         if (result->ok()) {
@@ -154,7 +170,11 @@ void ContentReceiver::ReceiveInline(const PeerId& source, std::string content) {
           return End(absl::OkStatus());
         }
         if (IsLocal(*result)) return End(*result);
+        LogLimited(LogLevel::kWarning, "block_corrupt",
+                   {{"source", source.ToShortText()}, {"file", id_.ToShortText()}});
         last_failure_ = absl::StrCat(source.ToShortText(), ": ", result->message());
+        Refuse(source);
+        if (fetch_ != nullptr) return;  // Another source's manifest came meanwhile.
         manifest_.reset();
         manifest_source_.reset();
         AskManifest();
@@ -162,15 +182,15 @@ void ContentReceiver::ReceiveInline(const PeerId& source, std::string content) {
 }
 
 void ContentReceiver::Receive(const Manifest& manifest, absl::StatusOr<FileStore::Held> held) {
-  if (ended_) return;
+  if (ended_ || fetch_ != nullptr) return;  // The source closed, and another's manifest came first.
   if (!held.ok()) return End(held.status());
   manifest_ = manifest;
-  std::vector<bool> blocks = held->held;
-  if (blocks.empty()) blocks.assign(manifest.blocks.size(), true);
-  for (uint32_t i = 0; i < blocks.size(); ++i) {
-    if (blocks[i]) held_bytes_ += manifest.BlockSize(i);
+  held_ = held->held;
+  if (held_.empty()) held_.assign(manifest.blocks.size(), true);
+  for (uint32_t i = 0; i < held_.size(); ++i) {
+    if (held_[i]) held_bytes_ += manifest.BlockSize(i);
   }
-  fetch_ = Fetch::Create(std::move(blocks), options_, random_);
+  fetch_ = Fetch::Create(held_, options_, random_);
   manifest_source_.reset();
   absl::Time now = absl::Now();
   Feed(FetchTick{}, now);
@@ -184,6 +204,7 @@ void ContentReceiver::OnRefused(const PeerId& source, bool manifest, uint32_t in
   if (ended_) return;
   if (fetch_ != nullptr) {
     if (manifest) {
+      Forget(source);
       Feed(SourceFailed{source, reason}, now);
     } else {
       Release(source, index);
@@ -201,8 +222,7 @@ void ContentReceiver::OnSourceClosed(const PeerId& source, const std::string& wh
                                      absl::Time now) {
   if (ended_ || sources_known_.erase(source) == 0) return;
   last_failure_ = absl::StrCat(source.ToShortText(), ": ", why);
-  sources_untried_.erase(source);
-  ReleaseAll(source);
+  Forget(source);
   if (fetch_ != nullptr) {
     Feed(SourceFailed{source, why}, now);
     return;
@@ -214,10 +234,12 @@ void ContentReceiver::OnSourceClosed(const PeerId& source, const std::string& wh
 
 void ContentReceiver::OnBlockReceived(const PeerId& source, uint32_t index,
                                       const absl::Status& result, absl::Time now) {
+  Release(source, index);
   if (ended_ || fetch_ == nullptr || index >= manifest_->blocks.size()) return;
   uint32_t size = manifest_->BlockSize(index);
   if (result.ok()) {
-    held_bytes_ += size;
+    if (!held_[index]) held_bytes_ += size;  // In the end game a block comes twice.
+    held_[index] = true;
     received_bytes_ += size;
     contributors_.insert(source);
     dirty_ = true;
@@ -232,6 +254,7 @@ void ContentReceiver::OnBlockReceived(const PeerId& source, uint32_t index,
                {{"source", source.ToShortText()}, {"file", id_.ToShortText()},
                 {"block", absl::StrCat(index)}});
   }
+  if (corrupt) Refuse(source);
   last_failure_ = absl::StrCat(source.ToShortText(), ": ", result.message());
   Feed(BlockFailed{source, index, corrupt ? BlockFailure::kCorrupt : BlockFailure::kLocal}, now);
 }
@@ -246,10 +269,37 @@ void ContentReceiver::Tick(absl::Time now) {
     }
     return;
   }
+  GiveUpSilent(now);
   Feed(FetchTick{}, now);
   if (ended_) return;
   if (searching_) host_.find_sources(id_);
   if (dirty_ && now - last_checkpoint_ >= kCheckpointInterval) Checkpoint();
+}
+
+// Sources that were asked for their manifest and do not answer.
+void ContentReceiver::GiveUpSilent(absl::Time now) {
+  std::vector<PeerId> silent;
+  for (const auto& [source, asked] : opening_) {
+    if (now - asked > kManifestTimeout) silent.push_back(source);
+  }
+  for (const PeerId& source : silent) {
+    sources_known_.erase(source);
+    last_failure_ = absl::StrCat(source.ToShortText(), ": no manifest within 10 s");
+    Forget(source);
+    if (!ended_) Feed(SourceFailed{source, "no manifest within 10 s"}, now);
+  }
+}
+
+void ContentReceiver::Forget(const PeerId& source) {
+  sources_untried_.erase(source);
+  opening_.erase(source);
+  held_by_.erase(source);
+  std::erase_if(waiting_for_room_, [&](const WantBlock& want) { return want.source == source; });
+  ReleaseAll(source);
+}
+
+void ContentReceiver::Refuse(const PeerId& source) {
+  if (static_cast<int>(refused_.size()) < options_.known_sources_max) refused_.insert(source);
 }
 
 void ContentReceiver::Resume() {
@@ -262,15 +312,17 @@ void ContentReceiver::Checkpoint() {
   dirty_ = false;
   last_checkpoint_ = absl::Now();
   auto result = std::make_shared<absl::Status>();
-  host_.run([this, result] { *result = files_.CheckpointReceive(id_); },
+  host_.run([&files = files_, id = id_, result] { *result = files.CheckpointReceive(id); },
             [this, result] {
-              if (!result->ok() && IsLocal(*result)) End(*result);
+              if (IsLocal(*result)) End(*result);
             });
 }
 
 bool ContentReceiver::Busy() const {
+  if (!looked_ || finishing_) return true;
   if (fetch_ == nullptr) return manifest_source_.has_value();
-  return fetch_->sources_open() > 0;
+  // Sources that are open and have nothing that is missing do not count.
+  return fetch_->sources_open() > 0 && !searching_;
 }
 
 void ContentReceiver::Feed(const FetchInput& input, absl::Time now) {
@@ -284,7 +336,10 @@ void ContentReceiver::Feed(const FetchInput& input, absl::Time now) {
 
 void ContentReceiver::Perform(const OpenSource& output) {
   auto it = held_by_.find(output.source);
-  if (it == held_by_.end()) return blocks_.WantManifest(output.source, id_);
+  if (it == held_by_.end()) {
+    opening_[output.source] = absl::Now();
+    return blocks_.WantManifest(output.source, id_);
+  }
   std::string bitmap = std::move(it->second);
   held_by_.erase(it);
   Feed(SourceReady{output.source, HeldFromBitmap(bitmap, manifest_->blocks.size())}, absl::Now());
@@ -308,11 +363,13 @@ void ContentReceiver::Perform(const CloseSource& output) {
     last_failure_ = absl::StrCat(output.source.ToShortText(), ": ", output.why);
   }
   sources_known_.erase(output.source);
+  Forget(output.source);
 }
 
 void ContentReceiver::Perform(const FetchComplete&) {
+  finishing_ = true;
   auto result = std::make_shared<absl::Status>();
-  host_.run([this, result] { *result = files_.CheckpointReceive(id_); },
+  host_.run([&files = files_, id = id_, result] { *result = files.CheckpointReceive(id); },
             [this, result] { End(*result); });
 }
 

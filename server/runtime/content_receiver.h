@@ -27,7 +27,8 @@ namespace panal {
 
 // What a receiver needs around it. All functions are called on the node loop.
 struct ReceiverHost {
-  // Runs `work` on a worker and then `after` on the node loop, unless the receiver is gone by then.
+  // Runs `work` on a worker and then `after` on the node loop, unless the receiver is gone by then. The
+  // receiver may go while `work` runs: it must not refer to it.
   std::function<void(std::function<void()> work, std::function<void()> after)> run;
   // More sources are wanted for the content.
   std::function<void(const FileId&)> find_sources;
@@ -66,7 +67,7 @@ class ContentReceiver {
   // Sources that sent bytes.
   const std::set<PeerId>& contributors() const { return contributors_; }
   bool Uses(const PeerId& source) const { return sources_known_.contains(source); }
-  // Whether any source is being asked now.
+  // Whether any source is being asked now, or work on this machine is under way.
   bool Busy() const;
   // When a source last delivered something.
   absl::Time last_progress() const { return last_progress_; }
@@ -86,6 +87,11 @@ class ContentReceiver {
   // Gives back the room of a block that was asked of `source`, or of all of them.
   void Release(const PeerId& source, uint32_t index);
   void ReleaseAll(const PeerId& source);
+  // Drops what is noted of a source that is no longer used.
+  void Forget(const PeerId& source);
+  // Takes nothing of `source` for this content any more.
+  void Refuse(const PeerId& source);
+  void GiveUpSilent(absl::Time now);
   void Perform(const OpenSource& output);
   void Perform(const WantBlock& output);
   void Perform(const CloseSource& output);
@@ -107,7 +113,10 @@ class ContentReceiver {
   std::optional<PeerId> manifest_source_; // Asked for the manifest now.
   absl::Time manifest_asked_ = absl::InfinitePast();
   std::map<PeerId, std::string> held_by_; // Bitmaps that came with manifests.
+  std::map<PeerId, absl::Time> opening_;  // Asked for what they hold, by the scheduler, since when.
+  std::set<PeerId> refused_;              // Sent something wrong. At most options_.known_sources_max.
   std::vector<WantBlock> waiting_for_room_;
+  std::vector<bool> held_;                // Once the manifest is known; one entry a block.
   // Room reserved for blocks on their way, in bytes, by source and index.
   std::map<std::pair<PeerId, uint32_t>, uint32_t> reserved_;
   std::set<PeerId> contributors_;
@@ -116,6 +125,8 @@ class ContentReceiver {
   absl::Time last_progress_ = absl::InfinitePast();
   absl::Time last_checkpoint_ = absl::InfinitePast();
   bool dirty_ = false;                    // Blocks were written since the last checkpoint.
+  bool looked_ = false;                   // What is held here is known.
+  bool finishing_ = false;                // Everything is held; it is being made durable.
   bool ended_ = false;
   bool searching_ = false;                // find_sources was called and brought nothing yet.
   std::string last_failure_;
