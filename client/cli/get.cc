@@ -33,8 +33,8 @@ struct Arguments {
 };
 
 absl::Status WriteError(const std::string& path, int error) {
-  ErrorReason reason = error == ENOSPC || error == EDQUOT ? ErrorReason::kStorageFull
-                                                          : ErrorReason::kFileUnreadable;
+  ErrorReason reason =
+      error == ENOSPC || error == EDQUOT ? ErrorReason::kStorageFull : ErrorReason::kFileUnreadable;
   return Error(reason, absl::StrCat("cannot write ", path, ": ", strerror(error)),
                {{"path", path}});
 }
@@ -50,7 +50,8 @@ absl::Status WriteAll(int fd, const std::string& path, const std::string& bytes)
   return absl::OkStatus();
 }
 
-// Writes a content beside its place and renames it there, so that a broken transfer leaves no half file.
+// Writes a content beside its place and renames it there, so that a broken transfer leaves no half
+// file.
 absl::Status WriteFile(Client& client, const std::string& id, const std::string& path,
                        bool executable) {
   std::string partial = path + ".panal-partial";
@@ -140,6 +141,7 @@ int Get(const Context& context, const Arguments& arguments) {
                {"bytes", fetched->total_bytes()},
                {"sources", fetched->sources()},
                {"seconds", seconds},
+               {"received", fetched->received_bytes()},
                {"path", target},
                {"files", fetched->files_done()}});
   } else {

@@ -20,7 +20,7 @@ struct Arguments {
 Json HitJson(const v1::Hit& hit) {
   Json attributes = Json::object();
   for (const auto& [key, value] : hit.attributes()) attributes[key] = value;
-  return {{"id", hit.id()},       {"kind", hit.kind()},       {"name", hit.name()},
+  return {{"id", hit.id()},           {"kind", hit.kind()},       {"name", hit.name()},
           {"size", hit.size_bytes()}, {"attributes", attributes}, {"publisher", hit.publisher()},
           {"sources", hit.sources()}};
 }
@@ -34,8 +34,9 @@ void PrintHit(const v1::Hit& hit) {
 
 void PrintSummary(const v1::SearchSummary& summary) {
   std::string line = absl::StrFormat(
-      "%d hits; %d of about %d peers asked: recall %.4f%s; %d ms", summary.hits(),
-      summary.peers_reached(), summary.mesh_size(), summary.recall(),
+      "%d %s; %d of about %d peers asked: recall %.4f%s; %d ms", summary.hits(),
+      summary.hits() == 1 ? "hit" : "hits", summary.peers_reached(), summary.mesh_size(),
+      summary.recall(),
       summary.complete() ? "" : absl::StrCat(" (incomplete: ", summary.cut_short(), ")"),
       summary.elapsed_ms());
   std::fprintf(stderr, "%s\n", line.c_str());

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/base/utf8.h"
 
 namespace panal::cli {
 namespace {
@@ -26,6 +27,7 @@ constexpr size_t kChunkSize = 512 * 1024;
 // An open file, shared by the copies of the function that reads it.
 struct OpenedFile {
   int fd = -1;
+
   ~OpenedFile() {
     if (fd >= 0) close(fd);
   }
@@ -88,8 +90,8 @@ class Scanner {
 
   absl::Status Scan(const fs::path& folder, const std::string& prefix, int depth) {
     if (depth > kUploadDepthMax) {
-      return Error(ErrorReason::kFileNameInvalid,
-                   absl::StrCat(folder.string(), ": more than ", kUploadDepthMax, " nested folders"));
+      return Error(ErrorReason::kFileNameInvalid, absl::StrCat(folder.string(), ": more than ",
+                                                               kUploadDepthMax, " nested folders"));
     }
     std::error_code error;
     std::vector<fs::directory_entry> entries;
@@ -115,6 +117,12 @@ class Scanner {
     std::error_code error;
     fs::file_type type = entry.symlink_status(error).type();
     std::string why = "not a regular file";
+    if (!IsValidUtf8(entry.path().filename().string())) {
+      // An upload names its entries in text; what the peer reads by itself keeps the bytes.
+      scan.skipped.push_back(
+          absl::StrCat(ToValidUtf8(name), ": its name is not UTF-8; --in-place shares it"));
+      return absl::OkStatus();
+    }
     if (type == fs::file_type::directory) return Scan(entry.path(), name, depth + 1);
     if (type == fs::file_type::regular ||
         (type == fs::file_type::symlink && IsInsideLink(entry.path(), root_, &why))) {

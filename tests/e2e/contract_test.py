@@ -67,6 +67,7 @@ class Contract(MeshTest):
         self.assertEqual((got["id"], got["bytes"]), (added["id"], 18))
         self.assertGreaterEqual(got["sources"], 1)
         self.assertGreater(got["seconds"], 0)
+        self.assertEqual(got["received"], 18)
         self.assertTrue(same_bytes(path, self.path("copy")))
 
     def test_files_of_every_size_at_a_limit(self):
@@ -110,24 +111,28 @@ class Contract(MeshTest):
     def test_odd_names_are_found_and_cannot_spoil_a_terminal(self):
         self.a.add(self.write("zwei\n\x1b[31mZeilen", b"x"))
 
-        hits = self.b.hits("zeilen")
-        shown = self.b.panal("search", "zeilen").stdout
+        hits = self.b.hits("zwei")
+        shown = self.b.panal("search", "zwei").stdout
 
         self.assertEqual([hit["name"] for hit in hits], ["zwei\n\x1b[31mZeilen"])
         self.assertNotIn("\x1b", shown)
         self.assertEqual(len(shown.splitlines()), 1)
 
-    def test_name_that_is_no_utf8_is_handled(self):
+    def test_name_that_is_no_utf8_is_left_out_of_an_upload_and_kept_in_place(self):
         folder = os.fsencode(self.path("bytes"))
         os.mkdir(folder)
-        with open(os.path.join(folder, b"latin\xe9"), "wb") as file:
-            file.write(b"1")
+        for name in (b"latin\xe9", b"plain"):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(name)
 
-        done = self.a.panal("add", self.path("bytes"), "-o", "json", code=None)
+        uploaded = self.a.add(self.path("bytes"))
+        shared = self.a.add(self.path("bytes"), "--in-place")
+        self.b.panal("get", shared["id"], "-O", self.path("copy"))
 
-        self.assertIn(done.returncode, (0, FAILED))
-        if done.returncode == FAILED:
-            self.assert_fails(done, "FILE_NAME_INVALID")
+        self.assertEqual(uploaded["files"], 1)
+        self.assertIn("not UTF-8", uploaded["skipped"][0])
+        self.assertEqual(shared["files"], 2)
+        self.assertEqual(sorted(os.listdir(os.fsencode(self.path("copy")))), [b"latin\xe9", b"plain"])
 
     def test_executable_bit_travels(self):
         folder = self.path("tools")
@@ -204,7 +209,7 @@ class Contract(MeshTest):
         folder = self.path("apiary")
         os.mkdir(folder)
         for i in range(5):
-            self.write(os.path.join("apiary", f"frame {i}"), b"wax")
+            self.write(os.path.join("apiary", f"frame {i}"), b"wax %d" % i)
         self.a.add(folder)
         wait_for(lambda: len(self.b.hits("apiary frame")) == 5, "all are found")
 
