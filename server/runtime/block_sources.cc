@@ -23,8 +23,10 @@ BlockSources::Session& BlockSources::SessionOf(const PeerId& source) {
   if (!inserted) return it->second;
   uint64_t generation = next_generation_++;
   it->second.generation = generation;
-  lookup_(source, [this, alive = alive_, source, generation](absl::StatusOr<PeerContact> contact) {
-    post_([this, alive, source, generation, contact = std::move(contact)]() mutable {
+  // The answer may come when this is gone: it brings its own way to the loop.
+  lookup_(source, [this, post = post_, alive = alive_, source,
+                   generation](absl::StatusOr<PeerContact> contact) {
+    post([this, alive, source, generation, contact = std::move(contact)]() mutable {
       if (*alive) Opened(source, generation, std::move(contact));
     });
   });

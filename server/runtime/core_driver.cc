@@ -215,7 +215,9 @@ void CoreDriver::Perform(NeighborUp& output) {
        {"address", output.peer.addresses.empty() ? "" : output.peer.addresses[0]}});
   MutexLock lock(&mutex_);
   PeerId id = output.peer.id;
-  neighbors_[id] = Neighbor{std::move(output.peer), output.outbound, absl::Now(), versions_[id]};
+  auto version = versions_.find(id);  // The link may be lost again already.
+  neighbors_[id] = Neighbor{std::move(output.peer), output.outbound, absl::Now(),
+                            version == versions_.end() ? "" : version->second};
   metrics_.Set(Gauge::kNeighbors, static_cast<double>(neighbors_.size()));
 }
 

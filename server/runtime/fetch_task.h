@@ -11,12 +11,17 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/base/ids.h"
 #include "common/model/listing.h"
 #include "server/application/mesh.h"
 
 namespace panal {
+
+// Contents of one fetch. As many as one publisher can publish (kPageNumberMax pages of kPageRecordsMax
+// records); their ids take about 300 MiB.
+inline constexpr size_t kFetchContentsMax = 4'194'304;
 
 struct FetchTask {
   FileId id;
@@ -29,7 +34,7 @@ struct FetchTask {
   std::set<PeerId> sources;  // Tried first for every content. At most FetchOptions::known_sources_max.
 
   std::set<FileId> active;   // Being received now.
-  std::set<FileId> seen;     // Ever begun or waiting; at most kListingEntriesMax per listing.
+  std::set<FileId> seen;     // Ever begun or waiting; at most kFetchContentsMax.
   std::deque<FileId> waiting;
   int listings_open = 0;     // Listings being read by workers.
 
@@ -44,8 +49,10 @@ struct FetchTask {
   absl::Time last_progress;
   bool publishing = false;
 
-  // Adds the entries of a listing that were not seen before.
-  void AddEntries(const std::vector<ListingEntry>& entries);
+  // Adds the entries of a listing that were not seen before. Error: CONTENT_TOO_LARGE (more than
+  // `contents_max` contents in all).
+  absl::Status AddEntries(const std::vector<ListingEntry>& entries,
+                          size_t contents_max = kFetchContentsMax);
   // Whether nothing is left to receive.
   bool Received() const { return active.empty() && waiting.empty() && listings_open == 0; }
 };

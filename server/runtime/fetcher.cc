@@ -68,6 +68,7 @@ class FetcherImpl final : public Fetcher {
     uint64_t search = 0;  // 0: none under way.
     absl::Time next_search = absl::InfinitePast();
     absl::Duration retry = kSearchRetryMin;
+    bool found = false;    // The search under way, or the last one, brought a publisher.
     bool nowhere = false;  // Every peer was asked and none has it.
   };
   using Tasks = std::map<FileId, FetchTask>;
@@ -83,6 +84,8 @@ class FetcherImpl final : public Fetcher {
   void BlockWritten(const PeerId& source, const FileId& file, uint32_t index,
                     const absl::Status& result);
 
+  // Tries `source` for everything that the task receives now and later.
+  void AddSource(FetchTask& task, const PeerId& source);
   void StartContents(FetchTask& task);
   void StartContent(FetchTask& task, const FileId& id);
   void FindSources(const FileId& content);
@@ -93,7 +96,7 @@ class FetcherImpl final : public Fetcher {
   void ReadListing(FetchTask& task, const FileId& id);
   void Advance(const FileId& task_id);
   void Publish(FetchTask& task);
-  void EndTask(const FileId& task_id, const absl::Status& status);
+  void EndTask(FileId task_id, const absl::Status& status);  // By value: often the task's own.
   void DropUnused();
 
   void Tick();
@@ -219,10 +222,15 @@ void FetcherImpl::Begin(uint64_t number, FetchRequest request, FetchHandlers han
                      {});
     return;
   }
-  task.callers[number] = std::move(handlers);
-  for (const PeerId& source : request.sources) {
-    if (source != host_.self) task.sources.insert(source);
+  if (task.callers.size() >= kFetchCallersMax) {
+    handlers.on_done(OverloadedError(absl::StrCat(kFetchCallersMax,
+                                                  " programs wait for this fetch already"),
+                                     absl::Seconds(5)),
+                     {});
+    return;
   }
+  task.callers[number] = std::move(handlers);
+  for (const PeerId& source : request.sources) AddSource(task, source);
   if (!request.name.empty()) task.name = request.name;
   if (!inserted) return;
   active_.fetch_add(1);
@@ -233,6 +241,15 @@ void FetcherImpl::Begin(uint64_t number, FetchRequest request, FetchHandlers han
   task.waiting.push_back(task.id);
   StartContents(task);
   if (!std::exchange(ticking_, true)) host_.post_after(kTick, [this] { Tick(); });
+}
+
+void FetcherImpl::AddSource(FetchTask& task, const PeerId& source) {
+  bool room = static_cast<int>(task.sources.size()) < options_.known_sources_max;
+  if (source == host_.self || !room || !task.sources.insert(source).second) return;
+  for (const FileId& id : task.active) {
+    auto it = contents_.find(id);
+    if (it != contents_.end()) it->second.receiver->AddSource(source, absl::Now());
+  }
 }
 
 void FetcherImpl::StartContents(FetchTask& task) {
@@ -264,6 +281,7 @@ void FetcherImpl::FindSources(const FileId& id) {
   absl::Time now = absl::Now();
   if (now < content.next_search) return;
   uint64_t generation = content.generation;
+  content.found = false;
   SearchHandlers handlers;
   handlers.on_hits = [this, id, generation](std::vector<Hit> hits) {
     SourcesFound(id, generation, hits);
@@ -286,6 +304,7 @@ void FetcherImpl::SourcesFound(const FileId& id, uint64_t generation,
       if (task->second.attributes.empty()) task->second.attributes = hit.record.attributes;
     }
     if (hit.publisher.id == host_.self) continue;
+    it->second.found = true;
     for (const FileId& task_id : it->second.tasks) {
       std::set<PeerId>& sources = tasks_[task_id].sources;
       if (static_cast<int>(sources.size()) < options_.known_sources_max) {
@@ -304,7 +323,8 @@ void FetcherImpl::SearchEnded(const FileId& id, uint64_t generation,
   content.search = 0;
   content.next_search = absl::Now() + content.retry;
   content.retry = std::min(content.retry * 2, kSearchRetryMax);
-  content.nowhere = summary.complete && summary.recall >= 1.0;
+  // A peer that publishes it and cannot be reached just now may come back: that takes its time.
+  content.nowhere = !content.found && summary.complete && summary.recall >= 1.0;
   for (const FileId& task_id : content.tasks) {
     FetchTask& task = tasks_[task_id];
     task.peers_asked = std::max(task.peers_asked, summary.peers_reached);
@@ -361,7 +381,8 @@ void FetcherImpl::ReadListing(FetchTask& task, const FileId& id) {
                 if (it == tasks_.end()) return;
                 --it->second.listings_open;
                 if (!entries->ok()) return EndTask(task_id, entries->status());
-                it->second.AddEntries(**entries);
+                absl::Status added = it->second.AddEntries(**entries);
+                if (!added.ok()) return EndTask(task_id, added);
                 Advance(task_id);
               });
 }
@@ -394,7 +415,7 @@ void FetcherImpl::Publish(FetchTask& task) {
       });
 }
 
-void FetcherImpl::EndTask(const FileId& task_id, const absl::Status& status) {
+void FetcherImpl::EndTask(FileId task_id, const absl::Status& status) {
   auto it = tasks_.find(task_id);
   if (it == tasks_.end()) return;
   FetchProgress progress = ProgressOf(it->second);
@@ -434,9 +455,11 @@ void FetcherImpl::DropUnused() {
         [] {});
   }
   sources_.CloseUnless([this](const PeerId& source) {
-    return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
-      return task.second.sources.contains(source);
-    });
+    return std::any_of(tasks_.begin(), tasks_.end(),
+                       [&](const auto& task) { return task.second.sources.contains(source); }) ||
+           std::any_of(contents_.begin(), contents_.end(), [&](const auto& content) {
+             return content.second.receiver->Uses(source);
+           });
   });
 }
 

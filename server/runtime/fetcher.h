@@ -37,8 +37,10 @@ namespace panal {
 inline constexpr absl::Duration kCheckpointInterval = absl::Seconds(2);
 // Contents of one directory received at once. Guess: hides a round trip, bounds memory.
 inline constexpr int kChildrenMax = 32;
-// Fetches asked for by programs at once. OVERLOADED beyond.
+// Different fetches under way at once. OVERLOADED beyond.
 inline constexpr int kFetchesMax = 64;
+// Programs that wait for one fetch. OVERLOADED beyond. Guess: each costs a stream and a message a tick.
+inline constexpr size_t kFetchCallersMax = 256;
 // Bytes of blocks received and not yet written, over all fetches; sources are asked for no more beyond.
 inline constexpr uint64_t kReceiveBufferMax = 64ull * 1024 * 1024;
 

@@ -43,6 +43,9 @@ constexpr absl::Duration kExpiryInterval = absl::Minutes(1);
 // Longest time that leaving the mesh may take when a peer stops.
 constexpr absl::Duration kLeaveTimeout = absl::Seconds(2);
 
+// Under which the catalog remembers the mesh that own pages are signed for.
+constexpr absl::string_view kMeshKey = "mesh";
+
 class NodeImpl final : public Node, public Mesh {
  public:
   explicit NodeImpl(NodeOptions options)
@@ -94,6 +97,7 @@ class NodeImpl final : public Node, public Mesh {
   absl::Status OpenData();
   absl::Status OpenMesh();
   absl::Status OpenObjects();
+  absl::Status SignAnewInAnotherMesh();
   absl::Status Publish();
   absl::Status Join();
   std::unique_ptr<Fetcher> MakeFetcher();
@@ -150,7 +154,6 @@ absl::Status NodeImpl::OpenMesh() {
   contacts_ = std::make_unique<Contacts>(PeerContact{self, {}}, *driver_, *catalog_, *dispatcher_);
   driver_->SetContactSink([this](const PeerContact& contact) { contacts_->Learn(contact); });
   router_ = std::make_unique<Router>(self, nullptr);
-  loop_.Start();
   Hello hello{.capacity = options_.core.capacity, .version = std::string(kVersion)};
   PANAL_ASSIGN_OR_RETURN(
       mesh_port_,
@@ -166,6 +169,11 @@ absl::Status NodeImpl::OpenMesh() {
   driver_->SetLinks(&mesh_port_->links());
   router_->SetPeerCalls(&mesh_port_->calls());
   fetcher_ = MakeFetcher();
+  PANAL_ASSIGN_OR_RETURN(std::vector<PeerContact> known, catalog_->KnownPeers(kKnownPeersAtStart));
+  for (const PeerContact& contact : known) contacts_->Learn(contact);
+  driver_->Post(::panal::Start{Self(), std::move(known)});  // Not Node::Start.
+  // Not before: a peer that dials at once would be answered over links that are not set yet.
+  loop_.Start();
   return absl::OkStatus();
 }
 
@@ -212,6 +220,14 @@ absl::Status NodeImpl::OpenObjects() {
   return absl::OkStatus();
 }
 
+// Pages that were signed for another mesh would be refused by everyone in this one.
+absl::Status NodeImpl::SignAnewInAnotherMesh() {
+  PANAL_ASSIGN_OR_RETURN(std::optional<std::string> signed_for, catalog_->GetValue(kMeshKey));
+  if (signed_for == mesh_id_.ToText()) return absl::OkStatus();
+  if (signed_for) PANAL_RETURN_IF_ERROR(catalog_->MarkAllPagesDirty());
+  return catalog_->SetValue(kMeshKey, mesh_id_.ToText());
+}
+
 absl::Status NodeImpl::Publish() {
   Record record{.kind = RecordKind::kPeer,
                 .name = identity_->peer_id().ToText(),
@@ -219,10 +235,8 @@ absl::Status NodeImpl::Publish() {
                 .attributes = {{"version", std::string(kVersion)}},
                 .version = static_cast<uint64_t>(absl::ToUnixMillis(started_)),
                 .addresses = self_addresses_};
+  PANAL_RETURN_IF_ERROR(SignAnewInAnotherMesh());
   PANAL_RETURN_IF_ERROR(catalog_->SetPeerRecord(record));
-  PANAL_ASSIGN_OR_RETURN(std::vector<PeerContact> known, catalog_->KnownPeers(kKnownPeersAtStart));
-  for (const PeerContact& contact : known) contacts_->Learn(contact);
-  driver_->Post(::panal::Start{Self(), std::move(known)});  // Not Node::Start.
   PANAL_ASSIGN_OR_RETURN(std::vector<PagePtr> pages, signer_->LoadAll(absl::Now()));
   if (!pages.empty()) driver_->Post(OwnPagesSigned{std::move(pages), /*spread_now=*/false});
   driver_->SignAndSpread();

@@ -52,14 +52,13 @@ void NodeLoop::PostAfter(absl::Duration delay, Task task) {
   wake_.Signal();
 }
 
-bool NodeLoop::OnLoop() const { return std::this_thread::get_id() == thread_.get_id(); }
-
 size_t NodeLoop::waiting() const {
   MutexLock lock(&mutex_);
   return mailbox_.size();
 }
 
 absl::Duration NodeLoop::TakeDue(std::deque<Task>& batch) {
+  if (stopping_) return absl::ZeroDuration();
   absl::Time now = absl::Now();
   while (!timers_.empty() && timers_.begin()->first <= now) {
     batch.push_back(std::move(timers_.begin()->second));

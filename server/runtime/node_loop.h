@@ -32,7 +32,8 @@ class NodeLoop {
 
   // Begins to run tasks.
   void Start();
-  // Runs the tasks that wait, then ends the thread; timers are dropped. Later posts are dropped.
+  // Runs the tasks that wait, then ends the thread; timers are dropped. Later posts are dropped. Not
+  // from a task.
   void Stop();
 
   void Post(Task task);
@@ -40,8 +41,6 @@ class NodeLoop {
   bool TryPost(Task task);
   void PostAfter(absl::Duration delay, Task task);
 
-  // Whether the caller runs on the loop.
-  bool OnLoop() const;
   // Tasks waiting now.
   size_t waiting() const;
 

@@ -6,6 +6,11 @@
 //   signed page is committed, so that a version once shown to others is never signed again with another
 //   body (kill -9 included).
 // - S2. Sign and Refresh of one peer never overlap: versions rise.
+// - S3. A page that is stored is given to the caller, whatever fails after it: it would not be spread
+//   otherwise.
+// - S4. No page of others lives longer than kPageExpiryMax from now.
+//   Rationale: keepers hold a page until it expires; a publisher whose clock is half an hour off is void
+//   anyway, or within this limit.
 //
 // Thread-safe. Blocking (disk, signatures): called from workers only.
 #pragma once
@@ -27,6 +32,9 @@ namespace panal {
 
 // Pages of which the signature is remembered as good. 65,536 digests are 4 MiB.
 inline constexpr size_t kVerifiedPagesMax = 65'536;
+// Longest life of a page that is accepted: a fresh one of a publisher whose clock is ahead by as much as
+// a page lives (kPageLifetime).
+inline constexpr absl::Duration kPageExpiryMax = absl::Minutes(60);
 // Pages signed and committed together.
 inline constexpr int kSignBatchMax = 64;
 
@@ -42,7 +50,8 @@ class PageSigner {
   // Every own page, those with less than two thirds of their life left refreshed first.
   absl::StatusOr<std::vector<PagePtr>> LoadAll(absl::Time now);
 
-  // Whether the page's signature is its publisher's for this mesh and the page has not expired.
+  // Whether the page's signature is its publisher's for this mesh, and it has neither expired nor
+  // claims to live longer than kPageExpiryMax. The body's hash is the decoder's business.
   bool Verify(const Page& page, absl::Time now);
 
  private:

@@ -1,0 +1,330 @@
+#include "server/runtime/api_port.h"
+
+#include <arpa/inet.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/status.h"
+#include "common/base/sync.h"
+#include "common/rpc/byte_buffer.h"
+#include "common/rpc/status_convert.h"
+#include "tests/integration/raw_stream.h"
+
+namespace panal {
+namespace {
+
+// Sends back every message, then ends: OK, or what the metadata `fail` asks for.
+void Echo(const CallPtr& call) {
+  call->Read([call](std::optional<std::string> message) {
+    if (message) {
+      call->Write(std::move(*message), [call](bool ok) {
+        if (ok) return Echo(call);
+        call->Finish({});
+      });
+      return;
+    }
+    CallResult result;
+    if (call->head().metadata.contains("fail")) {
+      result = ResultOf(Error(ErrorReason::kFileNotFound, "no file x", {{"id", "x"}}));
+    }
+    result.trailing_metadata = {{"last", "word"},
+                                {"raw-bin", std::string("\0\1", 2)},
+                                {"BAD key", "x"},
+                                {"grpc-status", "3"}};
+    call->Finish(std::move(result));
+  });
+}
+
+// An API port whose calls are echoed, or kept when their method ends in `/Hang`.
+class ApiPortTest : public testing::Test {
+ protected:
+  ApiPortTest() {
+    auto port = ApiPort::Open({.listen = "127.0.0.1:0"}, [this](CallPtr call) { Route(call); });
+    port_ = std::move(port).value();
+    channel_ = Channel();
+  }
+
+  ~ApiPortTest() override { port_->Shutdown(absl::ZeroDuration()); }
+
+  std::shared_ptr<grpc::Channel> Channel() {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(port_->address(), grpc::InsecureChannelCredentials(),
+                                     arguments);
+  }
+
+  void Route(const CallPtr& call) {
+    {
+      MutexLock lock(&mutex_);
+      heads_.push_back(call->head());
+    }
+    if (!absl::EndsWith(call->head().method, "/Hang")) {
+      call->SendInitialMetadata({{"first", "word"}, {"Bad Key", "x"}});
+      return Echo(call);
+    }
+    call->OnCancel([this, call] {
+      {
+        MutexLock lock(&mutex_);
+        ++cancelled_;
+        changed_.SignalAll();
+      }
+      call->Finish(ResultOf(Error(ErrorReason::kCancelled, "gone")));
+    });
+  }
+
+  bool WaitForCancelled(int count) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+    MutexLock lock(&mutex_);
+    while (cancelled_ < count && absl::Now() < deadline) {
+      changed_.WaitFor(&mutex_, deadline - absl::Now());
+    }
+    return cancelled_ >= count;
+  }
+
+  CallHead LastHead() {
+    MutexLock lock(&mutex_);
+    return heads_.back();
+  }
+
+  std::unique_ptr<ApiPort> port_;
+  std::shared_ptr<grpc::Channel> channel_;
+  Mutex mutex_;
+  Condition changed_;
+  std::vector<CallHead> heads_ ABSL_GUARDED_BY(mutex_);
+  int cancelled_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+std::string MetadataValue(const std::multimap<grpc::string_ref, grpc::string_ref>& metadata,
+                          const std::string& key) {
+  auto found = metadata.find(key);
+  return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
+}
+
+TEST_F(ApiPortTest, ServesAUnaryCall) {
+  grpc::ClientContext context;
+  grpc::GenericStub stub(channel_);
+  const grpc::ByteBuffer request = ToByteBuffer("hello");
+  grpc::ByteBuffer response;
+  Mutex mutex;
+  Condition done;
+  std::optional<grpc::Status> status;
+
+  stub.UnaryCall(&context, "/test.Echo/Unary", {}, &request, &response, [&](grpc::Status result) {
+    MutexLock lock(&mutex);
+    status = std::move(result);
+    done.SignalAll();
+  });
+
+  MutexLock lock(&mutex);
+  while (!status) done.Wait(&mutex);
+  EXPECT_TRUE(status->ok()) << status->error_message();
+  EXPECT_EQ(ToString(response), "hello");
+}
+
+TEST_F(ApiPortTest, ServesAServerStream) {
+  RawStream call(channel_, "/test.Echo/ServerStream");
+  call.Write("request");
+  call.WritesDone();
+
+  EXPECT_EQ(call.Read(), "request");
+  EXPECT_EQ(call.Read(), std::nullopt);
+  EXPECT_TRUE(call.Finish().ok());
+}
+
+TEST_F(ApiPortTest, ServesAClientStream) {
+  RawStream call(channel_, "/test.Echo/ClientStream");
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(call.Write(absl::StrCat(i)));
+  call.WritesDone();
+
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(call.Read(), absl::StrCat(i));
+  EXPECT_TRUE(call.Finish().ok());
+}
+
+TEST_F(ApiPortTest, ServesABidiStreamWithEmptyAndLargeMessages) {
+  RawStream call(channel_, "/test.Echo/Bidi");
+
+  for (size_t size : {size_t{0}, size_t{1}, size_t{70'000}, size_t{4} << 20}) {
+    ASSERT_TRUE(call.Write(std::string(size, 'x')));
+    EXPECT_EQ(call.Read()->size(), size);
+  }
+  call.WritesDone();
+  EXPECT_TRUE(call.Finish().ok());
+}
+
+TEST_F(ApiPortTest, CarriesMetadataBothWaysAndDropsWhatIsIllegal) {
+  RawStream call(channel_, "/test.Echo/Bidi",
+                 {{"panal-object", "panal://x"}, {"bytes-bin", std::string("\0\xff", 2)}});
+  call.WritesDone();
+  EXPECT_EQ(call.Read(), std::nullopt);
+  ASSERT_TRUE(call.Finish().ok());
+
+  const CallHead head = LastHead();
+  EXPECT_EQ(head.method, "/test.Echo/Bidi");
+  EXPECT_EQ(head.origin, CallOrigin::kApi);
+  EXPECT_EQ(head.caller, "127.0.0.1");
+  EXPECT_EQ(head.metadata.find("panal-object")->second, "panal://x");
+  EXPECT_EQ(head.metadata.find("bytes-bin")->second, std::string("\0\xff", 2));
+  const auto& trailing = call.context().GetServerTrailingMetadata();
+  EXPECT_EQ(MetadataValue(call.context().GetServerInitialMetadata(), "first"), "word");
+  EXPECT_EQ(MetadataValue(trailing, "last"), "word");
+  EXPECT_EQ(MetadataValue(trailing, "raw-bin"), std::string("\0\1", 2));
+}
+
+TEST_F(ApiPortTest, CarriesStatusAndDetails) {
+  RawStream call(channel_, "/test.Echo/Bidi", {{"fail", "1"}});
+  call.WritesDone();
+
+  const absl::Status status = FromGrpcStatus(call.Finish());
+
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(status.message(), "no file x");
+  EXPECT_EQ(ReasonOf(status), ErrorReason::kFileNotFound);
+  EXPECT_EQ(MetadataOf(status), (ErrorMetadata{{"id", "x"}}));
+}
+
+TEST_F(ApiPortTest, TellsTheServantWhenTheCallerCancels) {
+  RawStream call(channel_, "/test.Echo/Hang");
+  call.Write("x");
+
+  call.Cancel();
+
+  EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(WaitForCancelled(1));
+}
+
+TEST_F(ApiPortTest, TellsTheServantWhenTheDeadlinePasses) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(300)));
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  const grpc::ByteBuffer request = ToByteBuffer("x");
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  auto call = stub.PrepareUnaryCall(&context, "/test.Echo/Hang", request, &queue);
+  call->StartCall();
+  call->Finish(&response, &status, this);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(WaitForCancelled(1));
+  EXPECT_LT(LastHead().deadline, absl::Now() + absl::Seconds(1));
+}
+
+TEST_F(ApiPortTest, HasNoDeadlineWhenTheCallerHasNone) {
+  grpc::ClientContext context;
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  const grpc::ByteBuffer request = ToByteBuffer("x");
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  auto call = stub.PrepareUnaryCall(&context, "/test.Echo/Unary", request, &queue);
+  call->StartCall();
+  call->Finish(&response, &status, this);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+
+  EXPECT_EQ(LastHead().deadline, absl::InfiniteFuture());
+}
+
+TEST_F(ApiPortTest, RefusesAMessageOneByteTooLarge) {
+  RawStream call(channel_, "/test.Echo/Bidi");
+  call.Write(std::string((size_t{4} << 20) + 1, 'x'));
+
+  EXPECT_EQ(call.Read(), std::nullopt);
+  const absl::Status status = FromGrpcStatus(call.Finish());
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(status), ErrorReason::kMessageTooLarge);
+}
+
+TEST_F(ApiPortTest, RefusesAMessageBeyondGrpcsLimit) {
+  RawStream call(channel_, "/test.Echo/Bidi");
+  call.Write(std::string(size_t{9} << 20, 'x'));
+
+  EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(ApiPortTest, SaysThatThePortIsTaken) {
+  const absl::StatusOr<std::unique_ptr<ApiPort>> second =
+      ApiPort::Open({.listen = port_->address()}, [](CallPtr) {});
+
+  EXPECT_EQ(ReasonOf(second.status()), ErrorReason::kPortTaken);
+  EXPECT_TRUE(absl::StrContains(second.status().message(), port_->address()));
+}
+
+TEST_F(ApiPortTest, CancelsCallsThatOutliveTheGraceOfAShutdown) {
+  RawStream call(channel_, "/test.Echo/Hang");
+  call.Write("x");
+  while (true) {
+    MutexLock lock(&mutex_);
+    if (!heads_.empty()) break;
+  }
+
+  port_->Shutdown(absl::Milliseconds(100));
+
+  EXPECT_FALSE(call.Finish().ok());
+  EXPECT_TRUE(WaitForCancelled(1));
+}
+
+// --- Idle connections
+// -------------------------------------------------------------------------------
+
+int Threads() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    int threads = 0;
+    if (absl::StartsWith(line, "Threads:") && absl::SimpleAtoi(line.substr(8), &threads)) {
+      return threads;
+    }
+  }
+  return -1;
+}
+
+// A connection on which HTTP/2 was agreed, and nothing more.
+int OpenIdleConnection(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int socket_fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (connect(socket_fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) return -1;
+  constexpr absl::string_view kPreface("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
+  if (send(socket_fd, kPreface.data(), kPreface.size(), MSG_NOSIGNAL) < 0) return -1;
+  char settings[9];
+  return recv(socket_fd, settings, sizeof(settings), MSG_WAITALL) == 9 ? socket_fd : -1;
+}
+
+// tests/bench/idle_connections_bench.cc does this with 10,000.
+TEST_F(ApiPortTest, NeedsNoThreadForAnIdleConnection) {
+  constexpr int kConnections = 2'000;
+  int port = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(port_->address().substr(port_->address().rfind(':') + 1), &port));
+  std::vector<int> sockets;
+  for (int i = 0; i < 20; ++i) sockets.push_back(OpenIdleConnection(port));
+  const int before = Threads();
+
+  while (sockets.size() < kConnections) sockets.push_back(OpenIdleConnection(port));
+  RawStream call(channel_, "/test.Echo/Bidi");
+  call.Write("still here");
+
+  EXPECT_EQ(call.Read(), "still here");
+  EXPECT_LE(Threads(), before + 4);
+  EXPECT_EQ(std::count(sockets.begin(), sockets.end(), -1), 0);
+  for (int socket_fd : sockets) close(socket_fd);
+}
+
+}  // namespace
+}  // namespace panal
