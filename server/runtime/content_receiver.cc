@@ -193,10 +193,11 @@ void ContentReceiver::Receive(const Manifest& manifest, absl::StatusOr<FileStore
   fetch_ = Fetch::Create(held_, options_, random_);
   manifest_source_.reset();
   absl::Time now = absl::Now();
-  Feed(FetchTick{}, now);
+  searching_ = false;
   for (const PeerId& source : std::set<PeerId>(sources_known_)) {  // Feeding may drop some.
     if (!ended_) Feed(SourceAdded{source}, now);
   }
+  if (!ended_) Feed(FetchTick{}, now);  // Last: without a source it asks for some.
 }
 
 void ContentReceiver::OnRefused(const PeerId& source, bool manifest, uint32_t index,
@@ -299,6 +300,7 @@ void ContentReceiver::Forget(const PeerId& source) {
 }
 
 void ContentReceiver::Refuse(const PeerId& source) {
+  sources_known_.erase(source);
   if (static_cast<int>(refused_.size()) < options_.known_sources_max) refused_.insert(source);
 }
 
