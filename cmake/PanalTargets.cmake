@@ -14,6 +14,15 @@ function(panal_library)
   endif()
 endfunction()
 
+# panal_precompile(rpc <grpcpp/grpcpp.h>): a precompiled header for the library panal_rpc. Without
+# timestamps, so that one from ccache serves after a package upgrade touched headers.
+function(panal_precompile name)
+  target_precompile_headers(panal_${name} PRIVATE ${ARGN})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_compile_options(panal_${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  endif()
+endfunction()
+
 # panal_program(NAME panald SRCS … DEPS …): an executable in bin/.
 function(panal_program)
   cmake_parse_arguments(A "" "NAME" "SRCS;DEPS" ${ARGN})

@@ -63,6 +63,9 @@ std::shared_ptr<grpc::ChannelCredentials> MakeChannelCredentials(
   tls::TlsChannelCredentialsOptions options;
   options.set_certificate_provider(provider);
   options.watch_identity_key_cert_pairs();
+  // Never consulted, but without roots of its own a channel wants those of the system, and a bare
+  // machine has none.
+  options.watch_root_certs();
   // No authority signs our certificates; the verifier compares the key's hash instead.
   options.set_verify_server_certs(false);
   options.set_check_call_host(false);
@@ -86,7 +89,8 @@ TlsCredentials::TlsCredentials(const Identity& identity) : ids_(std::make_shared
   InitializeRpc();
   const std::vector<tls::IdentityKeyCertPair> pairs = {
       {identity.key_pem(), identity.certificate_pem()}};
-  const Provider provider = std::make_shared<tls::StaticDataCertificateProvider>(pairs);
+  const Provider provider =
+      std::make_shared<tls::StaticDataCertificateProvider>(identity.certificate_pem(), pairs);
   server_ = MakeServerCredentials(provider, MakeVerifier(ids_, Wanted::kAnyPeer));
   peers_ = MakeChannelCredentials(provider, MakeVerifier(ids_, Wanted::kNamedPeer));
   any_peer_ = MakeChannelCredentials(provider, MakeVerifier(ids_, Wanted::kAnyPeer));

@@ -22,6 +22,8 @@ class StreamAdmission;
 
 // Wants of one stream that may be unanswered (docs/protocol/files.md).
 inline constexpr int kWantsPerStreamMax = 64;
+// Largest chunk accepted, in bytes (file_object.proto).
+inline constexpr size_t kBlockChunkSizeMax = 1024 * 1024;
 // Bulk connections open at once.
 inline constexpr int kBlockSourcesMax = 64;
 

@@ -33,8 +33,6 @@ namespace panal {
 // A source that has not opened the stream by then is given up, per address. Guess: as a Call
 // stream.
 inline constexpr absl::Duration kBlocksOpenMax = absl::Seconds(10);
-// Largest chunk accepted, in bytes (file_object.proto).
-inline constexpr size_t kBlockChunkSizeMax = 1024 * 1024;
 
 // Thread-safe. Answers are handled on the reader's thread only. Shared by the owner's BlocksStream,
 // the client, and its operations on the queue.

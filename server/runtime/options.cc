@@ -109,6 +109,18 @@ absl::Status NodeOptions::Validate() const {
   if (storage_max_bytes < 0) {
     return Invalid("--storage-max", absl::StrCat(storage_max_bytes), "is negative");
   }
+  if (join.size() > kJoinAddressesMax) {
+    return Invalid("--join", absl::StrCat(join.size()),
+                   absl::StrCat("is more than ", kJoinAddressesMax, " addresses"));
+  }
+  if (stop_grace < absl::ZeroDuration() || stop_grace > kStopGraceMax) {
+    return Invalid("--stop-grace", absl::FormatDuration(stop_grace),
+                   absl::StrCat("is not within 0 to ", absl::FormatDuration(kStopGraceMax)));
+  }
+  if (log_level != "debug" && log_level != "info" && log_level != "warning" &&
+      log_level != "error") {
+    return Invalid("--log-level", log_level, "is not debug, info, warning or error");
+  }
   PANAL_RETURN_IF_ERROR(dispatcher.Validate());
   return core.Validate();
 }

@@ -20,6 +20,12 @@ namespace panal {
 // Software version, as CMake's project() has it.
 inline constexpr absl::string_view kVersion = PANAL_VERSION;
 
+// Addresses of `--join`. Guess: all are dialled in every round, and one that answers is enough.
+inline constexpr size_t kJoinAddressesMax = 64;
+// Longest time that a peer waits for calls under way before it stops. Guess: service managers kill
+// earlier.
+inline constexpr absl::Duration kStopGraceMax = absl::Hours(1);
+
 // `[PEERID@]HOST:PORT`: where a mesh is joined.
 struct JoinAddress {
   std::string address;

@@ -112,6 +112,29 @@ class Received {
   std::optional<absl::Status> closed_ ABSL_GUARDED_BY(mutex_);
 };
 
+class EventCount {
+ public:
+  void Add() {
+    MutexLock lock(&mutex_);
+    ++count_;
+    changed_.Signal();
+  }
+
+  // Until that many events came, or `timeout` passed.
+  void WaitFor(int count, absl::Duration timeout) {
+    const absl::Time until = absl::Now() + timeout;
+    MutexLock lock(&mutex_);
+    while (count_ < count && absl::Now() < until) {
+      changed_.WaitFor(&mutex_, until - absl::Now());
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  Condition changed_;
+  int count_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
 std::unique_ptr<BlocksStream> OpenStream(StreamPeer& reader, const PeerContact& source,
                                          Received& received) {
   auto stream = reader.blocks().Open(source, received.events());

@@ -148,7 +148,6 @@ TEST(MeshPort, SpeaksTls13AndRefusesTls12) {
   const std::string old = OpensslClient(peer, "-tls1_2");
 
   EXPECT_TRUE(absl::StrContains(modern, "New, TLSv1.3")) << modern;
-  EXPECT_TRUE(absl::StrContains(old, "handshake failure")) << old;
   EXPECT_TRUE(absl::StrContains(old, "Cipher is (NONE)")) << old;
 }
 

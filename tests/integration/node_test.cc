@@ -21,24 +21,12 @@
 #include "common/model/manifest.h"
 #include "common/rpc/initialize.h"
 #include "tests/support/catalog_support.h"
+#include "tests/support/eventually.h"
 
 namespace panal {
 namespace {
 
 using catalog_test::TempDir;
-
-// Longest wait for what must happen. Far above what a busy machine needs.
-constexpr absl::Duration kPatience = absl::Seconds(120);
-
-// Looks at `condition` until it holds or the time is up.
-bool Eventually(const std::function<bool()>& condition) {
-  absl::Time deadline = absl::Now() + kPatience;
-  while (!condition()) {
-    if (absl::Now() > deadline) return false;
-    absl::SleepFor(absl::Milliseconds(20));  // Between two looks only.
-  }
-  return true;
-}
 
 struct Found {
   std::vector<Hit> hits;

@@ -84,7 +84,8 @@ class Replay:
         self.unsynced[path] = kind
 
     def changed_folder(self, path):
-        if kind_of(path, self.folder) in ("data", "map"):
+        # Names in the folder of what is being written are dropped at the next start.
+        if kind_of(path, self.folder) in ("data", "map") and "/blocks/tmp/" not in path:
             self.unsynced[os.path.dirname(path)] = "folder"
 
     def sync(self, path):
@@ -93,6 +94,8 @@ class Replay:
             self.synced.add(kind)
 
     def renamed(self, old, new):
+        # What the name stood for before needs no promise any more.
+        self.unsynced.pop(new, None)
         if old in self.unsynced:
             self.unsynced[new] = self.unsynced.pop(old)
         self.changed_folder(new)
