@@ -25,11 +25,9 @@
 #include "server/runtime/fetcher.h"
 #include "server/runtime/node_loop.h"
 #include "tests/support/catalog_support.h"
+#include "tests/support/eventually.h"
 
 namespace panal {
-
-// Longest wait for what must happen. Far above what a busy machine needs.
-inline constexpr absl::Duration kPatience = absl::Seconds(60);
 
 inline PeerId PeerOf(absl::string_view name) { return catalog_test::Peer(name); }
 
