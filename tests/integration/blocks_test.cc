@@ -198,11 +198,6 @@ TEST(Blocks, CarryAManifestAndEveryBlockOfAFile) {
 }
 
 TEST(Blocks, CutLargeBlocksIntoChunks) {
-  MemoryFiles files;
-  // Twice 4,096 blocks of the smallest size and one byte: blocks of 1 MiB; sparse, so that it is
-  // quick.
-  const uint64_t size = uint64_t{4096} * kBlockSizeMin * 2 + 1;
-  ASSERT_EQ(BlockSizeFor(size), 4 * kBlockSizeMin);
   StreamPeer reader;
   Received received;
   const std::string block = Random(2).Bytes(5 * kBlockChunkSize / 2);
