@@ -181,6 +181,7 @@ void Membership::OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) {
 void Membership::OnLeave(absl::Time now, Outputs& outputs) {
   if (leaving_) return;
   leaving_ = true;
+  ReportRemembered(outputs);  // What the last second brought: a restart begins from there.
   std::vector<PeerId> order = active_;
   random_.Shuffle(order);
   for (size_t i = 0; i < order.size(); ++i) {
