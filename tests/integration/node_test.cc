@@ -301,25 +301,6 @@ TEST_F(NodeTest, PeersOfMeshesWithDifferentNamesNeverLink) {
   EXPECT_EQ(Search(*nodes_[0], "kind:peer", 1.0).hits.size(), 3u);
 }
 
-TEST_F(NodeTest, SignsItsPagesAnewInAnotherMesh) {
-  StartMesh(1);
-  Put(0, "moved", "content");
-  Stop(0);
-  NodeOptions options = Options(0);
-  options.mesh_name = "another";
-  ASSERT_NO_FATAL_FAILURE(StartOne(0, std::move(options)));
-  NodeOptions second = Options(1);
-  second.mesh_name = "another";
-  ASSERT_NO_FATAL_FAILURE(StartOne(1, std::move(second)));
-
-  // The page reaches the other peer's own index: it is found there without the publisher.
-  ASSERT_TRUE(Eventually([&] { return nodes_[1]->mesh().Neighbors().size() == 1; }));
-  ASSERT_TRUE(Eventually([&] { return Search(*nodes_[1], "moved").hits.size() == 1; }));
-  Stop(0);
-  ASSERT_TRUE(Eventually([&] { return nodes_[1]->mesh().Neighbors().empty(); }));
-  EXPECT_EQ(Search(*nodes_[1], "moved").hits.size(), 1u);
-}
-
 TEST_F(NodeTest, RefusesADataDirectoryInUseAndAPortThatIsTaken) {
   StartMesh(1);
   EXPECT_EQ(ReasonOf(Node::Start(Options(0)).status()), ErrorReason::kDataDirLocked);
