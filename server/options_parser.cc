@@ -128,7 +128,7 @@ absl::Status ApplyItem(CLI::App& app, const std::string& path, const CLI::Config
     return Invalid(absl::StrCat(path, ": unknown key `", item.fullname(), "`",
                                 Suggestion(app, item.name)));
   }
-  if (option->count() > 0) return absl::OkStatus();
+  if (option->count() > 0 || item.inputs.empty()) return absl::OkStatus();  // `join = []`.
   for (const std::string& input : item.inputs) option->add_result(input);
   option->run_callback();
   return absl::OkStatus();

@@ -35,7 +35,7 @@ trap cleanup EXIT
 # call PEER METHOD JSON: a call from the host to the API that PEER publishes.
 call() { "$grpcurl" -plaintext -max-time 60 -d "$3" "127.0.0.1:${ports[$1 - 1]}" "panal.v1.$2"; }
 on() { "$grpcurl" -plaintext "127.0.0.1:${ports[$1 - 1]}" "${@:2}"; }
-peer_id() { call "$1" PeerObject/GetPeer '{}' | jq -r .peerId; }
+peer_id() { call "$1" PeerObject/GetPeer '{}' | jq -r .peer_id; }
 address_of() { docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$(docker-compose ps -q "$1")"; }
 equal() { [ "$1" = "$2" ] || die "$3: \`$1\` is not \`$2\`"; }
 
@@ -49,7 +49,7 @@ until_true() {
   done
 }
 healthy() { [ "$(docker inspect --format '{{.State.Health.Status}}' $(docker-compose ps -q) | grep -c '^healthy$')" = "$1" ]; }
-mesh_size() { [ "$(call "$1" PeerObject/GetPeer '{}' | jq -r .meshSize)" = "$2" ]; }
+mesh_size() { [ "$(call "$1" PeerObject/GetPeer '{}' | jq -r .mesh_size)" = "$2" ]; }
 finds() { call "$1" SearchObject/Search "{\"query\": \"$2\"}" | jq -e --arg id "$3" 'select(.hit.id == $id)' | grep -q .; }
 
 say "making the image"
@@ -73,14 +73,14 @@ say "a file put on peer1 is found by peer2 and read on peer3"
 content=$(printf 'clover, linden and heather\n' | base64 -w0)
 file=$(call 1 FileObject/PutFile "{\"name\": \"honey list\", \"content\": \"$content\", \"attributes\": {\"year\": \"2024\"}}" | jq -r .id)
 until_true 30 "peer2 finds the file" finds 2 'honey year:2024' "$file"
-call 2 SearchObject/Search '{"query": "honey"}' | jq -e 'select(.summary) | .summary | .complete and .peersReached == "5"' >/dev/null ||
+call 2 SearchObject/Search '{"query": "honey"}' | jq -e 'select(.summary) | .summary | .complete and .peers_reached == "5"' >/dev/null ||
   die "the search was not complete"
 call 3 FileObject/FetchFile "{\"id\": \"$file\"}" | jq -e 'select(.done)' >/dev/null || die "peer3 cannot fetch"
 equal "$(call 3 FileObject/ReadFile "{\"id\": \"$file\"}" | jq -r .data)" "$content" "the content that peer3 reads"
 
 say "a call at peer1 that names peer5 is answered by peer5"
 id5=$(peer_id 5)
-equal "$(on 1 -H "panal-object: panal://$id5/panal.v1.PeerObject/" panal.v1.PeerObject/GetPeer | jq -r .peerId)" "$id5" "the peer that answered"
+equal "$(on 1 -H "panal-object: panal://$id5/panal.v1.PeerObject/" panal.v1.PeerObject/GetPeer | jq -r .peer_id)" "$id5" "the peer that answered"
 
 say "peer4 is killed; the others go on"
 docker kill --signal KILL "$(docker-compose ps -q peer4)" >/dev/null
@@ -106,7 +106,7 @@ docker rm -f "$project-squatter" >/dev/null
 say "the publisher goes for good, with its volume; peer5 fetches from the swarm"
 docker-compose rm -f -s -v peer1 >/dev/null 2>&1
 docker volume rm "${project}_peer1" >/dev/null
-call 5 FileObject/FetchFile "{\"id\": \"$file\", \"timeoutMs\": 30000}" | jq -e 'select(.done)' >/dev/null || die "peer5 cannot fetch"
+call 5 FileObject/FetchFile "{\"id\": \"$file\", \"timeout_ms\": 30000}" | jq -e 'select(.done)' >/dev/null || die "peer5 cannot fetch"
 equal "$(call 5 FileObject/ReadFile "{\"id\": \"$file\"}" | jq -r .data)" "$content" "the content from the swarm"
 
 passed=1

@@ -129,6 +129,7 @@ class Peer:
             self.process = subprocess.Popen([PANALD, *self.arguments()], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=log)
         line = self._read_line()
+        self.process.stdout.close()  # Nothing more is said there.
         assert line.startswith("ready "), f"panald said {line!r}; its log ends:\n{self.log()[-2000:]}"
         self.ready = json.loads(line[len("ready "):])
         if keep_ports:
@@ -168,10 +169,8 @@ class Peer:
         return self.process.wait(timeout=PATIENCE)
 
     def end(self):
-        if self.process is not None:
-            if self.process.poll() is None:
-                self.kill()
-            self.process.stdout.close()
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
 
     def panal(self, *arguments, code=OK, seconds=300, **options):
         """Runs panal against this peer, checks its exit code (None: any); the finished process."""

@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""Wrong settings, damaged data directories, full disks and hostile connections: a clear error, and nothing lost."""
+
+import json
+import os
+import subprocess
+import time
+import unittest
+
+import peers
+from peers import FAILED, NOT_FOUND, PANALD, MeshTest, random_file, run_panald, same_bytes, tool, wait_for
+
+MIB = 1 << 20
+# Entries of the large directory. 100,000 take minutes on a busy machine: PANAL_LONG=1 asks for them.
+ENTRIES = 100000 if os.environ.get("PANAL_LONG") else 20000
+
+
+class Settings(MeshTest):
+
+    def config(self, text):
+        path = self.path("panald.toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def printed(self, *arguments, env=None):
+        done = run_panald(*arguments, "--print-config", env=env)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return dict(line.split(" = ", 1) for line in done.stdout.splitlines())
+
+    def test_flag_wins_over_environment_over_file_over_default(self):
+        path = self.config('mesh = "from-file"\nworkers = 3\nlog-level = "warning"\n')
+        environment = {"PANAL_MESH": "from-environment", "PANAL_WORKERS": "4"}
+
+        printed = self.printed("--config", path, "--mesh", "from-flag", env=environment)
+
+        self.assertEqual(printed["mesh"], '"from-flag"')
+        self.assertEqual(printed["workers"], "4")
+        self.assertEqual(printed["log-level"], '"warning"')
+        self.assertEqual(printed["policy"], '"open"')
+
+    def test_printed_settings_are_a_file_that_says_the_same(self):
+        printed = run_panald("--print-config", "--mesh", 'a "quoted" name', "--join", "127.0.0.1:1,127.0.0.1:2").stdout
+
+        again = run_panald("--print-config", "--config", self.config(printed)).stdout
+
+        self.assertEqual(printed, again)
+
+    def test_unknown_key_gets_a_suggestion(self):
+        done = run_panald("--config", self.config('storage-maks = "1GiB"\n'))
+
+        self.assertEqual(done.returncode, 2)
+        self.assert_fails(done, "CONFIG_INVALID", "storage-maks", "did you mean `storage-max`?")
+
+    def test_unknown_flag_gets_a_suggestion(self):
+        done = run_panald("--mesh-lisen", "127.0.0.1:0")
+
+        self.assertEqual(done.returncode, 2)
+        self.assert_fails(done, "CONFIG_INVALID", "did you mean `mesh-listen`?")
+
+    def test_sizes_and_durations_are_human(self):
+        for size in ("0", "1500", "64KiB", "1.5 GB", "10M"):
+            self.printed("--storage-max", size)
+        for duration in ("500ms", "10s", "1.5m", "1h30m"):
+            self.printed("--stop-grace", duration)
+
+    def test_values_that_are_wrong(self):
+        cases = [("--storage-max", "lots"), ("--stop-grace", "5"), ("--mesh", ""), ("--policy", "closed"),
+                 ("--mesh-listen", "nowhere"), ("--mesh-listen", "127.0.0.1:70000"), ("--join", "127.0.0.1"),
+                 ("--join", "nopeer@127.0.0.1:1"), ("--root", "relative/path"), ("--log-level", "loud"),
+                 ("--workers", "0"), ("--config", "/nonexistent/panald.toml")]
+        for flag, value in cases:
+            with self.subTest(flag=flag, value=value):
+                done = run_panald("--data-dir", self.path("data"), flag, value)
+                self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+                self.assertIn("CONFIG_INVALID", done.stderr)
+
+    def test_api_for_other_machines_must_be_on_purpose(self):
+        done = run_panald("--data-dir", self.path("data"), "--api-listen", "0.0.0.0:0")
+
+        self.assertEqual(done.returncode, 2)
+        self.assert_fails(done, "CONFIG_INVALID", "--listen-open")
+
+    def test_init_makes_what_panald_starts_from(self):
+        folder = self.path("new")
+        made = subprocess.run([peers.PANAL, "init", "--data-dir", folder, "--mesh", "fresh", "-o", "json"],
+                              capture_output=True, text=True, check=True)
+        peer = self.peer(data_dir=folder, mesh="fresh", flags=["--config", json.loads(made.stdout)["config"]]).start()
+
+        self.assertEqual(peer.id, json.loads(made.stdout)["peer_id"])
+        self.assertEqual(os.stat(os.path.join(folder, "peer.key")).st_mode & 0o777, 0o600)
+        again = subprocess.run([peers.PANAL, "init", "--data-dir", folder], capture_output=True, text=True)
+        self.assertEqual(again.returncode, FAILED)
+
+
+class DataDirectory(MeshTest):
+
+    def start_again(self, peer):
+        """A start that must fail; the finished process."""
+        done = subprocess.run([PANALD, *peer.arguments()], capture_output=True, text=True, timeout=peers.PATIENCE)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        return done
+
+    def test_port_taken(self):
+        first = self.peer().start()
+        for port in ("mesh", "api", "http"):
+            with self.subTest(port=port):
+                second = self.peer()
+                second.ports[port] = first.ports[port]
+                self.assert_fails(self.start_again(second), "PORT_TAKEN", first.ports[port])
+        self.assertEqual(first.status()["peer_id"], first.id)
+
+    def test_data_directory_in_use(self):
+        first = self.peer().start()
+        second = self.peer(data_dir=first.data_dir)
+
+        self.assert_fails(self.start_again(second), "DATA_DIR_LOCKED", str(first.process.pid))
+        self.assertEqual(first.status()["peer_id"], first.id)
+
+    def test_data_directory_of_a_newer_version(self):
+        peer = self.peer().start()
+        peer.stop()
+        with open(os.path.join(peer.data_dir, "format"), "w", encoding="utf-8") as file:
+            file.write("999\n")
+
+        self.assert_fails(self.start_again(peer), "DATA_DIR_TOO_NEW", "999")
+
+    def test_key_that_is_damaged(self):
+        peer = self.peer().start()
+        peer.stop()
+        with open(os.path.join(peer.data_dir, "peer.key"), "w", encoding="utf-8") as file:
+            file.write("no key")
+
+        self.assertIn("peer.key", self.start_again(peer).stderr)
+
+    def test_catalog_that_is_damaged(self):
+        peer = self.peer().start()
+        peer.add("/etc/passwd")
+        peer.stop()
+        path = os.path.join(peer.data_dir, "catalog.db")
+        with open(path, "r+b") as file:
+            file.write(b"\x5a" * 4096)
+
+        self.assert_fails(self.start_again(peer), "CATALOG_CORRUPT", "catalog.db")
+
+    def test_disk_that_is_full(self):
+        data = self.path("small")
+        os.mkdir(data)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "panal-e2e", data], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("no tmpfs can be mounted here: " + mounted.stderr.decode().strip())
+        self.addCleanup(subprocess.run, ["umount", "-l", data])
+        peer = self.peer(data_dir=data).start()
+        kept = random_file(self.path("kept"), 4 * MIB)
+        kept_id = peer.add(kept)["id"]
+
+        done = peer.panal("add", random_file(self.path("large"), 64 * MIB), code=FAILED)
+
+        self.assert_fails(done, "STORAGE_FULL")
+        for end in (peer.stop, peer.kill):
+            end()
+            peer.start()
+            peer.panal("get", kept_id, "-O", self.path("copy"), "--force")
+            self.assertTrue(same_bytes(kept, self.path("copy")))
+        peer.panal("rm", kept_id)
+        self.assertEqual(peer.add(random_file(self.path("again"), 4 * MIB))["size"], 4 * MIB)
+
+    def test_limit_that_is_reached(self):
+        peer = self.peer(flags=["--storage-max", "8MiB"]).start()
+
+        done = peer.panal("add", random_file(self.path("large"), 16 * MIB), code=FAILED)
+
+        self.assert_fails(done, "STORAGE_FULL")
+        self.assertEqual(peer.add(random_file(self.path("small"), 2 * MIB))["size"], 2 * MIB)
+
+
+class Paths(MeshTest):
+
+    def test_path_outside_the_roots(self):
+        os.mkdir(self.path("root"))
+        peer = self.peer(root=self.path("root")).start()
+        os.symlink("/etc/passwd", self.path("root", "link"))
+        inside = random_file(self.path("root", "inside"), 10)
+
+        for path in ("/etc/passwd", self.path("root", "..", "elsewhere"), self.path("root", "link")):
+            with self.subTest(path=path):
+                if path.endswith("elsewhere"):
+                    random_file(self.path("elsewhere"), 10)
+                self.assert_fails(peer.panal("add", "--in-place", path, code=FAILED), "PATH_OUTSIDE_ROOTS")
+        self.assertEqual(peer.add(inside, "--in-place")["size"], 10)
+
+    def test_path_without_roots_is_refused(self):
+        peer = self.peer(root=None).start()
+
+        self.assert_fails(peer.panal("add", "--in-place", "/etc/passwd", code=FAILED), "PATH_OUTSIDE_ROOTS")
+
+    def test_path_where_nothing_is(self):
+        peer = self.peer().start()
+
+        for options in ((), ("--in-place",)):
+            self.assert_fails(peer.panal("add", *options, "/nonexistent/file", code=NOT_FOUND), "PATH_NOT_FOUND")
+
+    def test_file_that_may_not_be_read(self):
+        if os.getuid() != 0:
+            self.skipTest("only root can become a user who may not read")
+        peer = self.peer().start()
+        path = random_file(self.path("secret"), 10)
+        os.chmod(path, 0)
+        os.chmod(self.folder, 0o755)
+
+        done = peer.panal("add", path, code=FAILED, user=65534)
+
+        self.assert_fails(done, "FILE_UNREADABLE", path)
+
+    def test_what_is_no_file_is_left_out(self):
+        peer = self.peer().start()
+        os.mkdir(self.path("folder"))
+        os.mkfifo(self.path("folder", "pipe"))
+        os.symlink("/etc/passwd", self.path("folder", "outward"))
+        os.symlink("nothing", self.path("folder", "dangling"))
+        random_file(self.path("folder", "file"), 10)
+
+        for options in ((), ("--in-place",)):
+            added = peer.add(self.path("folder"), *options)
+            self.assertEqual((added["files"], len(added["skipped"])), (1, 3), added)
+
+    def test_large_directory(self):
+        a, b = self.mesh_of(2)
+        os.mkdir(self.path("large"))
+        for i in range(ENTRIES):
+            with open(self.path("large", f"entry {i}"), "wb"):
+                pass
+
+        begun = time.monotonic()
+        added = a.json("add", "--in-place", self.path("large"), seconds=900)[0]
+        print(f"\n{ENTRIES} entries added in {time.monotonic() - begun:.1f} s")
+
+        self.assertEqual(added["files"], ENTRIES)
+        wait_for(lambda: b.hits(f'"entry {ENTRIES - 1}"'), "the last entry is found", 300)
+        self.assertEqual(len(b.json("get", added["id"], "-O", self.path("copy"), seconds=900)), 1)
+        self.assertEqual(len(os.listdir(self.path("copy"))), ENTRIES)
+
+
+class Strangers(MeshTest):
+
+    def test_peer_of_another_mesh_is_refused(self):
+        a, b = self.mesh_of(2)
+        stranger = self.peer(mesh="another", join=[a.mesh_address]).start()
+
+        wait_for(lambda: "MESH_MISMATCH" in stranger.log() or "another mesh" in stranger.log(), "the refusal is logged")
+
+        self.assertEqual((stranger.status()["neighbors"], stranger.status()["mesh_size"]), (0, 1))
+        self.assertEqual(a.status()["mesh_size"], 2)
+        findings = stranger.json("doctor", code=FAILED)
+        self.assertIn(("error", "links"), [(f["severity"], f["subject"]) for f in findings])
+        self.assertTrue(b.status()["neighbors"])
+
+    def test_join_address_with_the_wrong_id_is_refused(self):
+        a = self.peer().start()
+        other = self.peer().start()
+        joiner = self.peer(join=[f"{other.id}@{a.mesh_address}"]).start()
+
+        wait_for(lambda: "join_failed" in joiner.log(), "the refusal is logged")
+
+        self.assertEqual(joiner.status()["neighbors"], 0)
+
+    def test_join_address_with_the_right_id_is_taken(self):
+        a = self.peer().start()
+        joiner = self.peer(join=[f"{a.id}@{a.mesh_address}"]).start()
+
+        self.wait_for_size([a, joiner], 2)
+
+    def handshake(self, peer, version):
+        done = subprocess.run([tool("openssl"), "s_client", version, "-alpn", "h2", "-connect", peer.mesh_address],
+                              input=b"", capture_output=True, timeout=peers.PATIENCE)
+        return done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+
+    def test_mesh_port_speaks_tls_1_3_and_nothing_older(self):
+        peer = self.peer().start()
+
+        self.assertRegex(self.handshake(peer, "-tls1_3"), r"New, TLSv1\.3")
+        old = self.handshake(peer, "-tls1_2")
+        self.assertRegex(old, r"New, \(NONE\)")
+        self.assertRegex(old, r"alert|no shared cipher|handshake failure")
+        self.assertEqual(peer.status()["peer_id"], peer.id)
+
+    def test_garbage_on_every_port_harms_nobody(self):
+        import socket
+        peer = self.peer().start()
+        for port in ("mesh", "api", "http"):
+            host, number = peer.ports[port].split(":")
+            for garbage in (b"", b"\0" * 100000, os.urandom(100000), b"GET / HTTP/1.1\r\n\r\n" * 1000):
+                with socket.create_connection((host, int(number)), timeout=10) as connection:
+                    try:
+                        connection.sendall(garbage)
+                    except OSError:
+                        pass  # It hung up on us: as well.
+
+        self.assertEqual(peer.status()["peer_id"], peer.id)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
