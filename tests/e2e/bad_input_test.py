@@ -46,6 +46,13 @@ class Settings(MeshTest):
 
         self.assertEqual(printed, again)
 
+    def test_every_setting_is_documented(self):
+        with open(os.path.join(peers.ROOT, "docs", "operations.md"), encoding="utf-8") as file:
+            documentation = file.read()
+
+        for name in self.printed():
+            self.assertIn(f"| `{name}` | `PANAL_{name.upper().replace('-', '_')}` |", documentation)
+
     def test_unknown_key_gets_a_suggestion(self):
         done = run_panald("--config", self.config('storage-maks = "1GiB"\n'))
 

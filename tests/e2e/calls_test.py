@@ -120,6 +120,14 @@ class Calls(MeshTest):
             urllib.request.urlopen(base + "/data", timeout=peers.PATIENCE)
         self.assertEqual(refused.exception.code, 404)
 
+    def test_every_metric_is_documented(self):
+        with urllib.request.urlopen("http://" + self.a.ready["http"] + "/metrics", timeout=peers.PATIENCE) as answer:
+            names = set(re.findall(r"(?m)^# TYPE (panal_\w+)", answer.read().decode()))
+        with open(os.path.join(peers.ROOT, "docs", "operations.md"), encoding="utf-8") as file:
+            documented = set(re.findall(r"`(panal_\w+)`", file.read()))
+
+        self.assertEqual(names, documented)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
