@@ -191,7 +191,7 @@ void Measurement::EndRound(absl::Time now, Outputs& outputs) {
   ended_ = now;
   if (active_.empty()) {
     result_ = {.count = 1};  // Whoever else there is cannot be reached.
-  } else if (mass_.fish > 0) {
+  } else if (mass_.fish > 0 && Settled()) {
     double count = std::clamp(Ratio(), 1.0, kMeshSizeMax);
     result_ = {.count = count,
                .degree = mass_.degree / mass_.fish,
@@ -288,6 +288,12 @@ void Measurement::TellResult(const PeerId& to, uint64_t round, Outputs& outputs)
                 .last_degree_squared = result_.degree_squared};
   neighbor.unacked.push_back({share.sequence, Mass{}});
   outputs.push_back(SendFrame{to, share});
+}
+
+// A round that ran out of shares on starved machines may end before the masses have mixed; its ratio can
+// be wrong by any factor. Half of the receipts that end a round at once tell the two apart.
+bool Measurement::Settled() const {
+  return 2 * stable_receipts_ >= static_cast<int>(active_.size());
 }
 
 double Measurement::Ratio() const { return mass_.fish > 0 ? mass_.count / mass_.fish : 0; }

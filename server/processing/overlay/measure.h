@@ -146,6 +146,8 @@ class Measurement {
   void TellResult(const PeerId& to, uint64_t round, Outputs& outputs);
   void SendNextShare(absl::Time now, Outputs& outputs);
   // Count per fish; 0 while this peer has no fish to speak of.
+  // Whether the ratio has stayed over enough receipts to be believed.
+  bool Settled() const;
   double Ratio() const;
   absl::Duration Gap() const;
   static bool IsPlausible(const Measure& share);
