@@ -186,8 +186,8 @@ class Recovery(MeshTest):
         a, b = self.mesh_of(2)
         path = random_file(self.path("file"), MIB)
         added = a.add(path, "--in-place")
-        with open(path, "ab") as file:
-            file.write(b"more")
+        with open(path, "r+b") as file:
+            file.write(b"other bytes than before")
 
         local = a.panal("cat", added["id"], code=None)
         fetched = b.panal("get", added["id"], "-O", self.path("copy"), "--timeout", "3s", code=None)
