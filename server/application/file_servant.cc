@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
+#include "common/base/utf8.h"
 #include "common/wire/status_codec.h"
 #include "server/application/page_token.h"
 #include "server/application/upload_sink.h"
@@ -46,7 +47,7 @@ v1::FileInfo InfoOf(const FileDetails& details) {
   for (const auto& [key, value] : details.attributes) (*info.mutable_attributes())[key] = value;
   info.set_held_bytes(static_cast<int64_t>(details.held_bytes));
   info.set_storage(std::string(StorageName(details.storage)));
-  info.set_path(details.path);
+  info.set_path(ToValidUtf8(details.path));
   info.set_block_size_bytes(details.manifest.block_size_bytes);
   info.set_blocks(static_cast<int64_t>(details.manifest.blocks.size()));
   const bool directory = details.type == FileType::kDirectory;
