@@ -1,5 +1,5 @@
-// The API port: gRPC for programs, plaintext, loopback by default. One generic callback service and no
-// typed one, so that the router sees every call.
+// The API port: gRPC for programs, plaintext, loopback by default. One generic callback service and
+// no typed one, so that the router sees every call.
 #pragma once
 
 #include <functional>
