@@ -88,7 +88,7 @@ BANNED = {  # prefix -> bans
             "use common/base/sync.h, which the thread sanitizer sees",
             unless=("common/base/sync.h",)),
         Ban(r"\bsleep_(for|until)\b|\bSleepFor\b|\bu?sleep\(", "wait on a condition with a deadline",
-            unless=("tests/support",)),
+            unless=("tests/support", "tests/bench")),
         Ban(r"\bassert\(", "use PANAL_CHECK for our own invariants, absl::Status for input"),
         Ban(r"\busing namespace\b", "name what is used"),
         Ban(r"\b(class|struct)\s+\w*(Manager|Helper|Utils?)\b", "name what it is"),
