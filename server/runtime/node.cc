@@ -103,6 +103,7 @@ class NodeImpl final : public Node, public Mesh {
   std::unique_ptr<Fetcher> MakeFetcher();
   PeerContact Self() const { return {identity_->peer_id(), self_addresses_}; }
   void DropExpired();
+  void RememberNeighbors();
   std::string MetricsText();
   std::string HealthText(bool* healthy);
 
@@ -315,6 +316,18 @@ std::string NodeImpl::HealthText(bool* healthy) {
                       status.id.ToText(), "\",\"neighbors\":", status.neighbors, "}\n");
 }
 
+// The mesh logic reports peers now and then; a peer that stops soon after its start would need a
+// bootstrap address again.
+void NodeImpl::RememberNeighbors() {
+  std::vector<PeerContact> peers;
+  for (NeighborInfo& neighbor : driver_->Neighbors()) peers.push_back(std::move(neighbor.contact));
+  if (peers.empty()) return;
+  absl::Status kept = catalog_->RememberPeers(peers, absl::Now());
+  if (!kept.ok()) {
+    Log(LogLevel::kWarning, "peers_not_kept", {{"why", std::string(kept.message())}});
+  }
+}
+
 void NodeImpl::Stop() {
   if (stopped_.exchange(true)) return;
   if (health_ != nullptr) health_->SetServing(false);
@@ -325,6 +338,7 @@ void NodeImpl::Stop() {
     ended.WaitForNotification();
   }
   if (mesh_port_ != nullptr) {
+    RememberNeighbors();
     // Shared with the callback, which may come after the time is up.
     auto left = std::make_shared<absl::Notification>();
     driver_->LeaveMesh([left] { left->Notify(); });

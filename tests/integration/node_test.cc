@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <set>
 #include <string>
@@ -63,7 +64,8 @@ class NodeTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     InitializeRpc();
-    (void)SetLogLevel("error");
+    const char* level = std::getenv("PANAL_LOG_LEVEL");
+    EXPECT_TRUE(SetLogLevel(absl::string_view(level != nullptr ? level : "error")).ok());
   }
 
   void TearDown() override {
@@ -299,6 +301,25 @@ TEST_F(NodeTest, PeersOfMeshesWithDifferentNamesNeverLink) {
   EXPECT_TRUE(nodes_[2]->mesh().Neighbors().empty());
   EXPECT_EQ(Search(*nodes_[2], "kind:peer", 1.0).hits.size(), 1u);
   EXPECT_EQ(Search(*nodes_[0], "kind:peer", 1.0).hits.size(), 3u);
+}
+
+TEST_F(NodeTest, SignsItsPagesAnewInAnotherMesh) {
+  core_.search.saturated_factor = 0;
+  StartMesh(1);
+  Put(0, "moved", "content");
+  Stop(0);
+  NodeOptions options = Options(0);
+  options.mesh_name = "another";
+  ASSERT_NO_FATAL_FAILURE(StartOne(0, std::move(options)));
+  NodeOptions second = Options(1);
+  second.mesh_name = "another";
+  ASSERT_NO_FATAL_FAILURE(StartOne(1, std::move(second)));
+
+  // The page reaches the other peer's own index: that alone is asked for so little recall.
+  EXPECT_TRUE(Eventually([&] {
+    Found found = Search(*nodes_[1], "moved", 0.001);
+    return found.summary.peers_reached == 1 && found.hits.size() == 1;
+  }));
 }
 
 TEST_F(NodeTest, RefusesADataDirectoryInUseAndAPortThatIsTaken) {
