@@ -128,7 +128,12 @@ absl::Status ApplyItem(CLI::App& app, const std::string& path, const CLI::Config
     return Invalid(absl::StrCat(path, ": unknown key `", item.fullname(), "`",
                                 Suggestion(app, item.name)));
   }
-  if (option->count() > 0 || item.inputs.empty()) return absl::OkStatus();  // `join = []`.
+  if (option->count() > 0) return absl::OkStatus();
+  // `join = []`: CLI11 reads one empty text.
+  bool list = option->get_delimiter() == ',';
+  if (list && item.inputs.size() <= 1 && (item.inputs.empty() || item.inputs[0].empty())) {
+    return absl::OkStatus();
+  }
   for (const std::string& input : item.inputs) option->add_result(input);
   option->run_callback();
   return absl::OkStatus();
