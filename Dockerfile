@@ -23,7 +23,7 @@ VOLUME /data
 EXPOSE 7400 7401 7402
 ENV PANAL_DATA_DIR=/data
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 \
     CMD ["panal", "--api", "127.0.0.1:7400", "status"]
 # As process 1, without a shell between it and its signals.
 ENTRYPOINT ["panald"]

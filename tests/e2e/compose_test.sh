@@ -57,7 +57,7 @@ scripts/docker-image "$PANAL_IMAGE"
 
 say "docker-compose up"
 docker-compose up -d --no-build 2>/dev/null
-until_true 120 "five healthy containers" healthy 5
+until_true 240 "five healthy containers" healthy 5
 for i in 1 2 3 4 5; do until_true 60 "peer$i knows five peers" mesh_size "$i" 5; done
 docker-compose ps | grep -q '0\.0\.0\.0:' && die "a port is published on other addresses than the host's loopback"
 equal "$(docker-compose exec -T peer1 id -u)" 1000 "the user in the container"
