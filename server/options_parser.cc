@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/base/status.h"
@@ -181,9 +183,19 @@ absl::StatusOr<NodeOptions> Convert(const Text& text) {
   return options;
 }
 
-// A quoted TOML string.
+// A quoted TOML string. CLI11 reads `\"` in a basic string, but no other escape: a literal one is
+// taken where that matters.
 std::string Quoted(const std::string& value) {
+  bool literal = value.find('\\') != std::string::npos && value.find('\'') == std::string::npos;
+  if (literal) return absl::StrCat("'", value, "'");
   return absl::StrCat("\"", absl::StrReplaceAll(value, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
+}
+
+// The shortest text that is read as the same number.
+std::string NumberText(double value) {
+  std::string text = absl::StrCat(value);
+  double read = 0;
+  return absl::SimpleAtod(text, &read) && read == value ? text : absl::StrFormat("%.17g", value);
 }
 
 std::string QuotedList(const std::vector<std::string>& values) {
@@ -202,9 +214,9 @@ std::string PrintConfig(const Text& text) {
       "\njoin = ", QuotedList(text.join), "\nadvertise = ", QuotedList(text.advertise),
       "\nroot = ", QuotedList(text.root), "\nlisten-open = ", text.listen_open ? "true" : "false",
       "\nstorage-max = ", Quoted(text.storage_max), "\nstop-grace = ", Quoted(text.stop_grace),
-      "\nlog-level = ", Quoted(text.log_level), "\ncapacity = ", text.capacity,
-      "\nworkers = ", text.workers, "\npolicy-lambda = ", text.policy_lambda,
-      "\nsaturated-factor = ", text.saturated_factor, "\n");
+      "\nlog-level = ", Quoted(text.log_level), "\ncapacity = ", NumberText(text.capacity),
+      "\nworkers = ", text.workers, "\npolicy-lambda = ", NumberText(text.policy_lambda),
+      "\nsaturated-factor = ", NumberText(text.saturated_factor), "\n");
 }
 
 std::string CapturedOutput(const CLI::App& app, const CLI::ParseError& error) {

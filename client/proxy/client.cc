@@ -2,10 +2,13 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/base/status.h"
+#include "common/base/sync.h"
 #include "common/wire/status_codec.h"
 #include "panal/v1/file_object.grpc.pb.h"
 #include "panal/v1/peer_object.grpc.pb.h"
@@ -22,6 +25,59 @@ absl::Status FromGrpc(const grpc::Status& status) {
   return DecodeStatusDetails(static_cast<int>(status.error_code()), status.error_message(),
                              status.error_details());
 }
+
+// Cancels a call whose stream did not move for too long: gRPC has deadlines for whole calls only.
+class StallGuard {
+ public:
+  // `patience` of 0: never. `context` must outlive the guard.
+  StallGuard(grpc::ClientContext& context, std::chrono::milliseconds patience)
+      : context_(context), patience_(absl::FromChrono(patience)) {
+    if (patience.count() > 0) watcher_ = std::thread([this] { Watch(); });
+  }
+
+  ~StallGuard() {
+    {
+      MutexLock lock(&mutex_);
+      ended_ = true;
+    }
+    changed_.Signal();
+    if (watcher_.joinable()) watcher_.join();
+  }
+
+  StallGuard(const StallGuard&) = delete;
+  StallGuard& operator=(const StallGuard&) = delete;
+
+  void Moved() {
+    MutexLock lock(&mutex_);
+    deadline_ = absl::Now() + patience_;
+  }
+
+  // What the call came to, given its status.
+  absl::Status Result(const grpc::Status& status) {
+    MutexLock lock(&mutex_);
+    if (!stalled_ || status.ok()) return FromGrpc(status);
+    return Error(ErrorReason::kDeadlineExceeded,
+                 absl::StrCat("nothing came from the peer for ", absl::FormatDuration(patience_)));
+  }
+
+ private:
+  void Watch() {
+    MutexLock lock(&mutex_);
+    while (!ended_ && absl::Now() < deadline_) changed_.WaitFor(&mutex_, deadline_ - absl::Now());
+    if (ended_) return;
+    stalled_ = true;
+    context_.TryCancel();
+  }
+
+  grpc::ClientContext& context_;
+  const absl::Duration patience_;
+  Mutex mutex_;
+  Condition changed_;
+  absl::Time deadline_ ABSL_GUARDED_BY(mutex_) = absl::Now() + patience_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stalled_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread watcher_;  // Last: it uses the members above.
+};
 
 class ClientImpl final : public Client {
  public:
@@ -136,7 +192,8 @@ class ClientImpl final : public Client {
   using UploadWriter = grpc::ClientWriter<v1::UploadFileRequest>;
 
   // Writes one item's messages. False: the peer ended the stream; its status says why.
-  absl::StatusOr<bool> Send(UploadWriter& writer, const UploadItem& item, v1::UploadStart start);
+  absl::StatusOr<bool> Send(UploadWriter& writer, StallGuard& guard, const UploadItem& item,
+                            v1::UploadStart start);
 
   const ClientOptions options_;
   const std::shared_ptr<grpc::Channel> channel_;
@@ -145,8 +202,8 @@ class ClientImpl final : public Client {
   const std::unique_ptr<v1::SearchObject::Stub> search_;
 };
 
-absl::StatusOr<bool> ClientImpl::Send(UploadWriter& writer, const UploadItem& item,
-                                      v1::UploadStart start) {
+absl::StatusOr<bool> ClientImpl::Send(UploadWriter& writer, StallGuard& guard,
+                                      const UploadItem& item, v1::UploadStart start) {
   start.set_name(item.name);
   start.set_size_bytes(item.size_bytes);
   start.set_executable(item.executable);
@@ -163,6 +220,7 @@ absl::StatusOr<bool> ClientImpl::Send(UploadWriter& writer, const UploadItem& it
     sent += static_cast<int64_t>(bytes.size());
     chunk->set_data(std::move(bytes));
     if (!writer.Write(message)) return false;
+    guard.Moved();
   }
   message.mutable_finish();
   return writer.Write(message);
@@ -172,15 +230,16 @@ absl::StatusOr<v1::UploadFileResponse> ClientImpl::UploadFile(const UploadItem& 
                                                               const v1::UploadStart& start) {
   auto context = Context(std::chrono::milliseconds(0));
   v1::UploadFileResponse response;
+  StallGuard guard(*context, options_.stream_timeout);
   auto writer = file_->UploadFile(context.get(), &response);
-  absl::StatusOr<bool> sent = Send(*writer, item, start);
+  absl::StatusOr<bool> sent = Send(*writer, guard, item, start);
   if (!sent.ok()) {
     context->TryCancel();
     (void)writer->Finish();
     return sent.status();
   }
   writer->WritesDone();
-  PANAL_RETURN_IF_ERROR(FromGrpc(writer->Finish()));
+  PANAL_RETURN_IF_ERROR(guard.Result(writer->Finish()));
   return response;
 }
 
@@ -189,6 +248,7 @@ absl::StatusOr<v1::UploadFileResponse> ClientImpl::UploadDirectory(
     const std::function<absl::StatusOr<bool>(UploadItem* item)>& next) {
   auto context = Context(std::chrono::milliseconds(0));
   v1::UploadFileResponse response;
+  StallGuard guard(*context, options_.stream_timeout);
   auto writer = file_->UploadFile(context.get(), &response);
   absl::StatusOr<bool> going = true;
   while (going.ok() && *going) {
@@ -198,7 +258,7 @@ absl::StatusOr<v1::UploadFileResponse> ClientImpl::UploadDirectory(
     if (!more.ok() || !*more) break;
     v1::UploadStart start;
     start.set_directory_entry(true);
-    going = Send(*writer, item, std::move(start));
+    going = Send(*writer, guard, item, std::move(start));
   }
   if (!going.ok()) {
     context->TryCancel();
@@ -209,33 +269,39 @@ absl::StatusOr<v1::UploadFileResponse> ClientImpl::UploadDirectory(
   *message.mutable_finish_directory() = finish;
   writer->Write(message);
   writer->WritesDone();
-  PANAL_RETURN_IF_ERROR(FromGrpc(writer->Finish()));
+  PANAL_RETURN_IF_ERROR(guard.Result(writer->Finish()));
   return response;
 }
 
 absl::Status ClientImpl::ReadFile(const v1::ReadFileRequest& request,
                                   const std::function<absl::Status(const std::string&)>& sink) {
   auto context = Context(std::chrono::milliseconds(0));
+  StallGuard guard(*context, options_.stream_timeout);
   auto reader = file_->ReadFile(context.get(), request);
   v1::ReadFileResponse part;
   while (reader->Read(&part)) {
     absl::Status taken = sink(part.data());
+    guard.Moved();
     if (taken.ok()) continue;
     context->TryCancel();
     (void)reader->Finish();
     return taken;
   }
-  return FromGrpc(reader->Finish());
+  return guard.Result(reader->Finish());
 }
 
 absl::StatusOr<v1::FetchFileResponse> ClientImpl::FetchFile(
     const v1::FetchFileRequest& request,
     const std::function<void(const v1::FetchFileResponse&)>& on_progress) {
   auto context = Context(std::chrono::milliseconds(0));
+  StallGuard guard(*context, options_.stream_timeout);
   auto reader = file_->FetchFile(context.get(), request);
   v1::FetchFileResponse progress;
-  while (reader->Read(&progress)) on_progress(progress);
-  PANAL_RETURN_IF_ERROR(FromGrpc(reader->Finish()));
+  while (reader->Read(&progress)) {
+    on_progress(progress);
+    guard.Moved();
+  }
+  PANAL_RETURN_IF_ERROR(guard.Result(reader->Finish()));
   if (!progress.done()) return absl::InternalError("the fetch ended without saying that it is done");
   return progress;
 }
@@ -243,17 +309,20 @@ absl::StatusOr<v1::FetchFileResponse> ClientImpl::FetchFile(
 absl::StatusOr<v1::SearchSummary> ClientImpl::Search(
     const v1::SearchRequest& request, const std::function<bool(const v1::Hit&)>& on_hit) {
   auto context = Context(std::chrono::milliseconds(0));
+  StallGuard guard(*context, options_.stream_timeout);
   auto reader = search_->Search(context.get(), request);
   v1::SearchResponse response;
   v1::SearchSummary summary;
   while (reader->Read(&response)) {
     if (response.has_summary()) summary = response.summary();
-    if (!response.has_hit() || on_hit(response.hit())) continue;
+    bool go_on = !response.has_hit() || on_hit(response.hit());
+    guard.Moved();
+    if (go_on) continue;
     context->TryCancel();
     (void)reader->Finish();
     return summary;
   }
-  PANAL_RETURN_IF_ERROR(FromGrpc(reader->Finish()));
+  PANAL_RETURN_IF_ERROR(guard.Result(reader->Finish()));
   return summary;
 }
 
