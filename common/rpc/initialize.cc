@@ -1,11 +1,15 @@
 #include "common/rpc/initialize.h"
 
 #include <grpc/support/log.h>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 
 #include <cstdlib>
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/log.h"
 #include "common/wire/protobuf_log.h"
 
@@ -23,6 +27,18 @@ void WriteLog(gpr_log_func_args* args) {
              {{"message", args->message}, {"at", absl::StrCat(args->file, ":", args->line)}});
 }
 
+// gRPC 1.51 ends its callback threads when the last channel or server that uses them goes. Where
+// that happens on such a thread (a channel dropped in a reactor's OnDone), it waits for itself,
+// fails, and goes on with a completion queue that it has freed. A server without a port, never
+// destroyed, keeps the threads.
+void KeepCallbackThreads() {
+  static auto* const service = new grpc::CallbackGenericService;
+  grpc::ServerBuilder builder;
+  builder.RegisterCallbackGenericService(service);
+  static grpc::Server* const server = builder.BuildAndStart().release();
+  PANAL_CHECK(server != nullptr);
+}
+
 }  // namespace
 
 void InitializeRpc() {
@@ -30,6 +46,7 @@ void InitializeRpc() {
   std::call_once(once, [] {
     setenv(kCipherVariable, kOnlyRsaSuite, /*overwrite=*/1);
     gpr_set_log_function(WriteLog);
+    KeepCallbackThreads();
     LimitProtobufLog();
   });
 }
