@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
 #include "common/base/log.h"
 #include "common/wire/protobuf_log.h"
@@ -44,6 +45,9 @@ void KeepCallbackThreads() {
 void InitializeRpc() {
   static std::once_flag once;
   std::call_once(once, [] {
+    // Debian's Abseil looks for cycles at every lock, gRPC's included. Measured: without it 64 peers in
+    // one process are a mesh after 68 s, with it after more than 120 s.
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     setenv(kCipherVariable, kOnlyRsaSuite, /*overwrite=*/1);
     gpr_set_log_function(WriteLog);
     KeepCallbackThreads();
