@@ -2,13 +2,12 @@
 //
 // Specification (docs/protocol/files.md):
 // - B1. Wants are answered one after the other, in the order they came: a block in chunks of at
-// most
-//   kBlockChunkSize bytes, a manifest whole, or a refusal with the reason's name.
+//   most kBlockChunkSize bytes, a manifest whole, or a refusal with the reason's name.
 // - B2. At most kWantsPerStreamMax wants may be unanswered; one more ends the stream with
-// FRAME_INVALID.
+//   FRAME_INVALID.
 // - B3. The next block is read when less than kBlocksQueueMax bytes wait to be written, so that a
-// reader
-//   that is slow costs that much and one block. The block after is read while one is being written.
+//   reader that is slow costs that much and one block. The block after is read while one is being
+//   written.
 // - B4. A dispatcher that sheds refuses the want with OVERLOADED; the stream stays.
 #pragma once
 

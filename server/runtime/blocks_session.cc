@@ -63,8 +63,7 @@ BlocksSession::BlocksSession(PeerContact source, BlocksEvents events,
       queue_(queue),
       ended_(std::move(ended)) {}
 
-// --- Opening
-// ------------------------------------------------------------------------------------------
+// --- Opening ------------------------------------------------------------------------------------
 
 void BlocksSession::Start() { Dial(); }
 
@@ -148,8 +147,7 @@ std::shared_ptr<BlocksSession::Attempt> BlocksSession::attempt() const {
   return attempt_;
 }
 
-// --- Asking
-// -------------------------------------------------------------------------------------------
+// --- Asking -------------------------------------------------------------------------------------
 
 bool BlocksSession::Want(const FileId& file, bool manifest, uint32_t index, uint32_t size_bytes) {
   {
@@ -185,8 +183,7 @@ void BlocksSession::WriteNext() {
   attempt->stream->Write(request, Attempt::Begin(attempt, Operation::kWrite));
 }
 
-// --- Answers
-// ------------------------------------------------------------------------------------------
+// --- Answers ------------------------------------------------------------------------------------
 
 void BlocksSession::OnRead(Attempt& attempt, bool ok) {
   const std::shared_ptr<Attempt> self = this->attempt();
@@ -297,8 +294,7 @@ absl::Status BlocksSession::OnRefusal(v1::BlockRefusal& refusal) {
   return absl::OkStatus();
 }
 
-// --- Events and the end
-// -------------------------------------------------------------------------------
+// --- Events and the end -------------------------------------------------------------------------
 
 void BlocksSession::Deliver(const std::function<void()>& event) {
   {

@@ -29,10 +29,10 @@ absl::Status Invalid(absl::string_view what) {
 absl::Status CheckBatch(const v1::CallBatch& batch) {
   const size_t size = batch.ByteSizeLong();
   if (batch.frames_size() <= kBatchFramesMax && size <= kBatchSizeMax) return absl::OkStatus();
-  return Error(ErrorReason::kFrameTooLarge,
-               absl::StrCat("call stream: batch of ", batch.frames_size(), " frames and ", size,
-                            " bytes exceeds ", kBatchFramesMax, " frames or ", kBatchSizeMax,
-                            " bytes"));
+  return Error(
+      ErrorReason::kFrameTooLarge,
+      absl::StrCat("call stream: batch of ", batch.frames_size(), " frames and ", size,
+                   " bytes exceeds ", kBatchFramesMax, " frames or ", kBatchSizeMax, " bytes"));
 }
 
 }  // namespace
@@ -44,8 +44,7 @@ CallMux::CallMux(const CallMuxOptions& options, std::function<void(CallPtr)> rou
       timer_(timer),
       next_id_(options.dialled ? 1 : 2) {}
 
-// --- The owners' side
-// ---------------------------------------------------------------------------------
+// --- The owners' side ---------------------------------------------------------------------------
 
 OutgoingCallPtr CallMux::Open(CallHead head) {
   if (absl::Status fits = CheckOpen(head); !fits.ok()) return FailedCall(fits);
@@ -97,8 +96,7 @@ size_t CallMux::open_calls() const {
   return calls_.size();
 }
 
-// --- The table
-// ----------------------------------------------------------------------------------------
+// --- The table ----------------------------------------------------------------------------------
 
 void CallMux::Insert(const EntryPtr& call) {
   const CallState& state = call->state;
@@ -159,8 +157,7 @@ void CallMux::OnIdle() {
   if (transport != nullptr) transport->EndIdle();
 }
 
-// --- Sending
-// ------------------------------------------------------------------------------------------
+// --- Sending ------------------------------------------------------------------------------------
 
 void CallMux::Flush() {
   v1::CallBatch batch;
@@ -217,8 +214,7 @@ void CallMux::OnWritten() {
   Flush();
 }
 
-// --- Receiving
-// ----------------------------------------------------------------------------------------
+// --- Receiving ----------------------------------------------------------------------------------
 
 absl::Status CallMux::OnBatch(const v1::CallBatch& batch) {
   PANAL_RETURN_IF_ERROR(CheckBatch(batch));
@@ -277,8 +273,7 @@ absl::Status CallMux::OnOpen(const v1::CallFrame& frame, Batched& batched) {
   return absl::OkStatus();
 }
 
-// --- The stream's life
-// --------------------------------------------------------------------------------
+// --- The stream's life --------------------------------------------------------------------------
 
 bool CallMux::Attach(std::shared_ptr<CallTransport> transport) {
   MutexLock lock(&mutex_);

@@ -2,19 +2,16 @@
 //
 // Specification (docs/protocol/objects.md):
 // - M1. The dialler's calls have odd ids, the acceptor's even ones; each side's ids rise. A
-// CallOpen whose
-//   id does not rise or has the wrong parity ends the stream with FRAME_INVALID, as does every
-//   frame that its side may not send. Frames for calls that are not open are ignored: the two ends
-//   of a call do not end at the same moment.
+//   CallOpen whose id does not rise or has the wrong parity ends the stream with FRAME_INVALID, as
+//   does every frame that its side may not send. Frames for calls that are not open are ignored:
+//   the two ends of a call do not end at the same moment.
 // - M2. What queued while a batch was being written goes out as the next batch: at most
-// kBatchFramesMax
-//   frames and kBatchSizeMax bytes, the calls in turn, one frame each.
+//   kBatchFramesMax frames and kBatchSizeMax bytes, the calls in turn, one frame each.
 // - M3. Each side has at most `calls_max` calls open that it began; one more is answered with
-// OVERLOADED.
-//   A call counts until its servant let go of it, cancelled or not.
-// - M4. When the stream ends, every call ends: CONNECTION_LOST when its CallOpen had been handed to
-// the
-//   stream, PEER_UNREACHABLE (or what the dial failed with) when not: then nothing was executed.
+//   OVERLOADED. A call counts until its servant let go of it, cancelled or not.
+// - M4. When the stream ends, every call ends: CONNECTION_LOST when its CallOpen had been handed
+//   to the stream, PEER_UNREACHABLE (or what the dial failed with) when not: then nothing was
+//   executed.
 //
 // Exists before its stream: calls that are opened while the peer is looked up and dialled wait
 // here.
@@ -83,9 +80,9 @@ class CallMux final : public std::enable_shared_from_this<CallMux> {
   // another one.
   OutgoingCallPtr Open(CallHead head);
 
-  // --- The transport's side
-  // --------------------------------------------------------------------------- `transport` is
-  // about to be opened, so that End can end it. False: it is not wanted any more.
+  // --- The transport's side ---
+
+  // `transport` is about to be opened, so that End can end it. False: it is not wanted any more.
   bool Attach(std::shared_ptr<CallTransport> transport);
   // The transport attached last is open: the other end has admitted this peer. Batches may be
   // written.

@@ -29,8 +29,7 @@ CallState::CallState(uint64_t id, Role role, CallHead head, CallAssembly* assemb
       assembly_(assembly),
       open_pending_(role == Role::kCaller) {}
 
-// --- The owner's side
-// ---------------------------------------------------------------------------------
+// --- The owner's side ---------------------------------------------------------------------------
 
 void CallState::Read(ReadDone done) {
   PANAL_CHECK(read_done_ == nullptr);
@@ -111,8 +110,7 @@ void CallState::OnCancel(std::function<void()> callback) {
   if (callback != nullptr) dropped_.push_back(std::move(callback));
 }
 
-// --- The stream's side
-// --------------------------------------------------------------------------------
+// --- The stream's side --------------------------------------------------------------------------
 
 absl::Status CallState::OnFrame(const v1::CallFrame& frame) {
   switch (frame.frame_case()) {
@@ -335,8 +333,7 @@ bool CallState::done() const {
   return servant_done_ && (peer_gone_ || status_sent_);
 }
 
-// --- Events
-// -------------------------------------------------------------------------------------------
+// --- Events -------------------------------------------------------------------------------------
 
 std::function<void()> CallState::NextReadEvent() {
   if (message_complete_) {

@@ -3,20 +3,16 @@
 //
 // Specification (docs/protocol/objects.md):
 // - C1. A part of a message costs its bytes and kCallPartCost. A sender may spend kCallWindow at
-// first and
-//   what CallWindow gives it later; a part beyond that is FRAME_INVALID. Rationale: the extra cost
-//   bounds empty messages too.
+//   first and what CallWindow gives it later; a part beyond that is FRAME_INVALID. Rationale: the
+//   extra cost bounds empty messages too.
 // - C2. The receiver gives credit back when its reader takes a part. While a reader waits, the
-// parts of
-//   the message it waits for are taken as they come (else no message could exceed the window),
-//   within kCallAssemblyMax over all calls of a stream: what would exceed it ends its call with
-//   OVERLOADED.
+//   parts of the message it waits for are taken as they come (else no message could exceed the
+//   window), within kCallAssemblyMax over all calls of a stream: what would exceed it ends its
+//   call with OVERLOADED.
 // - C3. Both directions end apart: the caller's by CallHalfClose, the callee's by CallStatus.
-// CallCancel,
-//   a passed deadline and a lost stream end both at once and drop what was not read.
+//   CallCancel, a passed deadline and a lost stream end both at once and drop what was not read.
 // - C4. What a call is told comes in order: initial metadata, messages, the end of the messages,
-// the
-//   result. Outcomes of writes come between as they happen.
+//   the result. Outcomes of writes come between as they happen.
 #pragma once
 
 #include <cstddef>
@@ -78,8 +74,7 @@ class CallState {
   // The callee's caller lost interest, is gone or out of time.
   bool cancelled() const { return cancelled_; }
 
-  // --- The owner's side. As Call and OutgoingCall say.
-  // ----------------------------------------------
+  // --- The owner's side. As Call and OutgoingCall say. ------------------------------------------
   void Read(ReadDone done);
   void Write(std::string message, WriteDone done);
   void HalfClose();                                                    // Caller.
@@ -90,9 +85,9 @@ class CallState {
   void Finish(CallResult result);                                      // Callee.
   void OnCancel(std::function<void()> callback);                       // Callee.
 
-  // --- The stream's side
-  // ------------------------------------------------------------------------------ A frame for this
-  // call; not CallOpen. Error: FRAME_INVALID, the stream must end.
+  // --- The stream's side ---
+
+  // A frame for this call; not CallOpen. Error: FRAME_INVALID, the stream must end.
   absl::Status OnFrame(const v1::CallFrame& frame);
   // The time is over.
   void OnDeadline();

@@ -13,8 +13,7 @@
 
 namespace panal {
 
-// --- In common
-// ----------------------------------------------------------------------------------------
+// --- In common ----------------------------------------------------------------------------------
 
 bool CallStream::Pin() {
   MutexLock lock(&mutex_);
@@ -86,8 +85,7 @@ void CallStream::ReadDone(bool ok) {
   End(status);
 }
 
-// --- Dialled
-// ------------------------------------------------------------------------------------------
+// --- Dialled ------------------------------------------------------------------------------------
 
 DialledCallStream::DialledCallStream(std::shared_ptr<CallMux> mux,
                                      std::shared_ptr<grpc::Channel> channel, Done done)
@@ -139,8 +137,7 @@ void DialledCallStream::OnDone(const grpc::Status& status) {
   done_(own.ok() ? StreamEnd(status, opened_) : own, opened_);
 }
 
-// --- Accepted
-// -----------------------------------------------------------------------------------------
+// --- Accepted -----------------------------------------------------------------------------------
 
 AcceptedCallStream* AcceptedCallStream::Start(std::shared_ptr<CallMux> mux,
                                               std::function<void()> done) {

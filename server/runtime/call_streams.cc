@@ -55,8 +55,7 @@ CallStreams::MuxPtr CallStreams::NewMux(const PeerId& peer, bool dialled) {
   return std::make_shared<CallMux>(options, route_, timer_);
 }
 
-// --- Opening calls
-// ------------------------------------------------------------------------------------
+// --- Opening calls ------------------------------------------------------------------------------
 
 OutgoingCallPtr CallStreams::Open(const PeerId& peer, const std::string& reference,
                                   const CallHead& head) {
@@ -92,8 +91,7 @@ absl::StatusOr<CallStreams::MuxPtr> CallStreams::StreamTo(const PeerId& peer, bo
   return mux;
 }
 
-// --- Dialling
-// -----------------------------------------------------------------------------------------
+// --- Dialling -----------------------------------------------------------------------------------
 
 void CallStreams::LookUp(const MuxPtr& mux) {
   lookup_(mux->peer(), [weak = weak_from_this(), mux](absl::StatusOr<PeerContact> contact) {
@@ -146,8 +144,7 @@ void CallStreams::EndDial() {
   dial_ended_.SignalAll();
 }
 
-// --- Accepting
-// ----------------------------------------------------------------------------------------
+// --- Accepting ----------------------------------------------------------------------------------
 
 grpc::ServerGenericBidiReactor* CallStreams::Accept(grpc::GenericCallbackServerContext&,
                                                     const PeerId& peer) {
@@ -175,8 +172,7 @@ grpc::ServerGenericBidiReactor* CallStreams::Accept(grpc::GenericCallbackServerC
   });
 }
 
-// --- Ending
-// -------------------------------------------------------------------------------------------
+// --- Ending -------------------------------------------------------------------------------------
 
 void CallStreams::Retire(const MuxPtr& mux) {
   MutexLock lock(&mutex_);

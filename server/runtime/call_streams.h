@@ -3,9 +3,8 @@
 //
 // Specification:
 // - S1. A call takes the stream to its peer that is there, whoever dialled it; otherwise one is
-// dialled:
-//   the peer's contact is looked up, its addresses are tried in order. Calls that come meanwhile
-//   wait for the same stream.
+//   dialled: the peer's contact is looked up, its addresses are tried in order. Calls that come
+//   meanwhile wait for the same stream.
 // - S2. Both peers may dial at once; then there are two streams and both are used.
 // - S3. A dialled stream without calls ends after CallMuxOptions::idle_max.
 #pragma once

@@ -33,8 +33,7 @@ OutgoingCallPtr FailedCall(const absl::Status& why) {
   return std::make_shared<EndedCall>(ResultOf(why));
 }
 
-// --- Inbound
-// ------------------------------------------------------------------------------------------
+// --- Inbound ------------------------------------------------------------------------------------
 
 MuxInboundCall::MuxInboundCall(std::shared_ptr<CallMux> mux, CallMux::EntryPtr entry)
     : mux_(std::move(mux)), entry_(std::move(entry)) {}
@@ -72,8 +71,7 @@ bool MuxInboundCall::cancelled() const {
   return cancelled;
 }
 
-// --- Outgoing
-// -----------------------------------------------------------------------------------------
+// --- Outgoing -----------------------------------------------------------------------------------
 
 MuxOutgoingCall::MuxOutgoingCall(std::shared_ptr<CallMux> mux, CallMux::EntryPtr entry)
     : mux_(std::move(mux)), entry_(std::move(entry)) {}

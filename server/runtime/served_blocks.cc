@@ -58,8 +58,7 @@ ServedBlocks* ServedBlocks::Start(FileStore& files, Dispatcher& dispatcher, cons
   return stream.get();
 }
 
-// --- Wants
-// --------------------------------------------------------------------------------------------
+// --- Wants --------------------------------------------------------------------------------------
 
 void ServedBlocks::OnReadDone(bool ok) {
   if (!ok) {
@@ -158,8 +157,7 @@ void ServedBlocks::Perform(const Want& want) {
   Queue(std::move(answer));
 }
 
-// --- Answers
-// ------------------------------------------------------------------------------------------
+// --- Answers ------------------------------------------------------------------------------------
 
 void ServedBlocks::Queue(Answer answer) {
   {
@@ -243,8 +241,7 @@ void ServedBlocks::OnWriteDone(bool ok) {
   ReadNext();
 }
 
-// --- The end
-// ------------------------------------------------------------------------------------------
+// --- The end ------------------------------------------------------------------------------------
 
 void ServedBlocks::StartNextRead() {
   {

@@ -171,8 +171,7 @@ class Gate {
   int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// --- Files
-// ------------------------------------------------------------------------------------------
+// --- Files --------------------------------------------------------------------------------------
 
 TEST(Blocks, CarryAManifestAndEveryBlockOfAFile) {
   MemoryFiles files;
@@ -299,8 +298,7 @@ TEST(Blocks, PipelineManyFiles) {
     EXPECT_EQ(received.Block(ids[i], 0).find('x'), absl::StrCat(i).size());
 }
 
-// --- Limits
-// -----------------------------------------------------------------------------------------
+// --- Limits -------------------------------------------------------------------------------------
 
 TEST(Blocks, TakeSixtyFourWantsAndNotOneMore) {
   MemoryFiles files;
@@ -463,8 +461,7 @@ TEST(Blocks, OpenAsManySourcesAsTheLimitAndNotOneMore) {
   EXPECT_EQ(ReasonOf(beyond.status()), ErrorReason::kOverloaded);
 }
 
-// --- Sources that fail or break the protocol
-// ----------------------------------------------------------
+// --- Sources that fail or break the protocol ----------------------------------------------------
 
 TEST(Blocks, SayWhyASourceIsGone) {
   MemoryFiles files;
@@ -615,8 +612,7 @@ TEST(Blocks, TakeAChunkOfTheLargestSize) {
   EXPECT_EQ(received.Block(FileId(), 0).size(), kBlockChunkSizeMax);
 }
 
-// --- The end of a stream
-// ------------------------------------------------------------------------------
+// --- The end of a stream ------------------------------------------------------------------------
 
 TEST(Blocks, BringNoEventAfterTheStreamIsFreedAtARandomMoment) {
   MemoryFiles files;

@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/base/random.h"
 #include "common/base/status.h"
 #include "common/rpc/status_convert.h"
 #include "common/wire/status_codec.h"
@@ -106,7 +107,7 @@ class Servants {
   void Count(CallPtr call) {
     call->Read([this, call](std::optional<std::string> message) {
       int count = 0;
-      EXPECT_TRUE(absl::SimpleAtoi(*message, &count));
+      if (message) EXPECT_TRUE(absl::SimpleAtoi(*message, &count));
       CountOn(call, 0, count);
     });
   }
@@ -185,8 +186,7 @@ struct Pair {
   StreamPeer b;
 };
 
-// --- The four kinds
-// -----------------------------------------------------------------------------------
+// --- The four kinds -----------------------------------------------------------------------------
 
 TEST(CallStreams, CarryUnaryCallsWithHeadMetadataAndResult) {
   Pair pair;
@@ -283,8 +283,7 @@ TEST(CallStreams, ServeTwoHundredConcurrentCallsOnOneStream) {
   EXPECT_EQ(pair.a.calls().streams(), 1u);
 }
 
-// --- Windows and sizes
-// --------------------------------------------------------------------------------
+// --- Windows and sizes --------------------------------------------------------------------------
 
 TEST(CallStreams, StopAWriterWhoseReaderDoesNotReadAtTheWindow) {
   Pair pair;
@@ -358,8 +357,7 @@ TEST(CallStreams, AnswerOneCallTooManyWithOverloaded) {
   EXPECT_EQ(pair.Open("/t.S/Echo").Unary("and there is room again", answer).code, 0);
 }
 
-// --- Cancellation, deadlines, broken streams
-// ----------------------------------------------------------
+// --- Cancellation, deadlines, broken streams ----------------------------------------------------
 
 TEST(CallStreams, TellTheServantThatTheCallerCancelled) {
   Pair pair;
@@ -487,8 +485,39 @@ TEST(CallStreams, EndADialledStreamWithoutCallsAndDialAgain) {
   }
 }
 
-// --- Peers that break the protocol
-// --------------------------------------------------------------------
+// Calls of both directions are cancelled, dropped, half-closed and finished at random moments.
+TEST(CallStreams, StayUsableWhateverIsDoneToCalls) {
+  Pair pair;
+  std::string answer;
+  ASSERT_EQ(pair.Open("/t.S/Echo").Unary("first", answer).code, 0);
+  Random random(7);
+  const char* const methods[] = {"/t.S/Echo", "/t.S/Sum", "/t.S/Count", "/t.S/Head", "/t.S/Fail"};
+  std::vector<std::unique_ptr<CallDriver>> calls;
+
+  for (int i = 0; i < 2000; ++i) {
+    CallHead head;
+    head.method = methods[random.Below(5)];
+    if (random.Below(4) == 0) {
+      head.deadline = absl::Now() + absl::Microseconds(random.Below(3000));
+    }
+    const bool back = random.Below(2) == 0;
+    CallStreams& streams = back ? pair.b.calls() : pair.a.calls();
+    const PeerId& peer = back ? pair.a.id() : pair.b.id();
+    calls.push_back(std::make_unique<CallDriver>(streams.Open(peer, kReference, head)));
+    calls.back()->StartWrite(head.method == methods[2] ? "20"
+                                                       : std::string(random.Below(1000), 'x'));
+    if (random.Below(2) == 0) calls.back()->HalfClose();
+    if (random.Below(2) == 0) calls.back()->Cancel();
+    if (calls.size() > 50) calls.erase(calls.begin() + static_cast<int>(random.Below(50)));
+  }
+  calls.clear();
+
+  EXPECT_EQ(pair.Open("/t.S/Echo").Unary("last", answer).code, 0);
+  EXPECT_EQ(answer, "last");
+  EXPECT_EQ(pair.a.calls().streams(), 1u);
+}
+
+// --- Peers that break the protocol --------------------------------------------------------------
 
 class RawCaller {
  public:
