@@ -40,6 +40,7 @@ Found Search(Node& node, const std::string& query, double recall = 0.99) {
     Found found;
     absl::Notification done;
   };
+
   auto state = std::make_shared<State>();  // Shared with the handlers.
   SearchHandlers handlers;
   handlers.on_hits = [state](std::vector<Hit> hits) {
@@ -180,8 +181,9 @@ class NodeTest : public testing::Test {
     return bytes;
   }
 
-  // Publishes a file at every peer and waits until searches at the default recall keep their promise:
-  // of all (searcher, file) pairs at least 95 % are found, and each summary promises at least 0.99.
+  // Publishes a file at every peer and waits until searches at the default recall keep their
+  // promise: of all (searcher, file) pairs at least 95 % are found, and each summary promises at
+  // least 0.99.
   void ExpectPromiseKept(size_t count) {
     for (size_t i = 0; i < count; ++i) Put(i, absl::StrCat("treasure ", i), absl::StrCat(i));
     size_t found = 0;
@@ -199,7 +201,8 @@ class NodeTest : public testing::Test {
         }
       }
       return found * 100 >= asked * 95;
-    })) << found << " of " << asked;
+    })) << found
+        << " of " << asked;
   }
 
   TempDir dir_;
@@ -230,8 +233,7 @@ TEST_F(NodeTest, FivePeersFindAndFetchEachOthersFiles) {
   ASSERT_EQ(hits.size(), 1u);
   EXPECT_EQ(hits[0].id(), id);
   EXPECT_EQ(hits[0].publisher(), nodes_[0]->addresses().peer_id.ToText());
-  EXPECT_THAT(hits[0].publisher_addresses(),
-              testing::ElementsAre(nodes_[0]->addresses().mesh));
+  EXPECT_THAT(hits[0].publisher_addresses(), testing::ElementsAre(nodes_[0]->addresses().mesh));
 
   auto fetched = Fetch(3, id);
   ASSERT_TRUE(fetched.ok()) << fetched.status();
@@ -284,9 +286,8 @@ TEST_F(NodeTest, ComesBackAsTheSamePeerOnAnotherPortWithoutABootstrapAddress) {
   // The others learn its new address, and dial it there.
   EXPECT_TRUE(Eventually([&] {
     Found found = Search(*nodes_[3], "kept");
-    return found.hits.size() == 1 &&
-           found.hits[0].publisher.addresses ==
-               std::vector<std::string>{nodes_[1]->addresses().mesh};
+    return found.hits.size() == 1 && found.hits[0].publisher.addresses ==
+                                         std::vector<std::string>{nodes_[1]->addresses().mesh};
   }));
   EXPECT_TRUE(Fetch(3, id).ok());
 }
@@ -352,7 +353,8 @@ TEST_F(NodeTest, RefusesADataDirectoryInUseAndAPortThatIsTaken) {
   EXPECT_EQ(ReasonOf(Node::Start(std::move(wrong)).status()), ErrorReason::kConfigInvalid);
 }
 
-// --- The same code where not everything goes to everyone -------------------------------------------
+// --- The same code where not everything goes to everyone
+// -------------------------------------------
 
 TEST_F(NodeTest, KeepsItsRecallWithFivePeersAndTheSaturatedCaseOff) {
   core_.search.saturated_factor = 0;

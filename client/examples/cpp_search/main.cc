@@ -35,7 +35,8 @@ absl::StatusOr<std::optional<panal::v1::Hit>> Search(panal::Client& client,
   return first;
 }
 
-// Brings the file to the peer that `client` talks to, every block verified, and prints it from there.
+// Brings the file to the peer that `client` talks to, every block verified, and prints it from
+// there.
 absl::Status FetchAndPrint(panal::Client& client, const std::string& id) {
   panal::v1::FetchFileRequest fetch;
   fetch.set_id(id);

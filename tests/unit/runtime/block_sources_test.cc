@@ -32,6 +32,7 @@ class ScriptedClient final : public BlocksClient {
   class Stream final : public BlocksStream {
    public:
     explicit Stream(std::shared_ptr<Opened> opened) : opened_(std::move(opened)) {}
+
     ~Stream() override { opened_->freed = true; }
 
     bool WantManifest(const FileId&) override { return opened_->room-- > 0; }
@@ -57,7 +58,8 @@ class BlockSourcesTest : public testing::Test {
                                const std::string& reason) { refused_.push_back(reason); };
     events.on_closed = [this](const PeerId&, const std::string& why) { closed_.push_back(why); };
     events.on_block = [this](const PeerId&, const FileId&, uint32_t, std::string) { ++blocks_; };
-    auto lookup = [this](const PeerId& peer, std::function<void(absl::StatusOr<PeerContact>)> done) {
+    auto lookup = [this](const PeerId& peer,
+                         std::function<void(absl::StatusOr<PeerContact>)> done) {
       lookups_.emplace_back(peer, std::move(done));
     };
     auto post = [this](std::function<void()> task) { loop_.push_back(std::move(task)); };

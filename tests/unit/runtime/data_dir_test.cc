@@ -97,7 +97,8 @@ TEST(DataDir, RefusesANewerFormatAndTouchesNothing) {
 }
 
 TEST(DataDir, RefusesAFormatThatIsNone) {
-  for (const char* text : {"", "\n", "x\n", "0\n", "-1\n", "1 2\n", "99999999999999999999999999\n"}) {
+  for (const char* text :
+       {"", "\n", "x\n", "0\n", "-1\n", "1 2\n", "99999999999999999999999999\n"}) {
     TempDir temp;
     WriteText(temp.path() + "/format", text);
     EXPECT_EQ(ReasonOf(DataDir::Open(temp.path()).status()), ErrorReason::kDataDirInvalid) << text;

@@ -1,5 +1,5 @@
-// A fetcher in a world of sources that a test describes: a real file store in a folder of its own, a real
-// node loop and dispatcher, and sources that answer, lie, corrupt, vanish or wait as told.
+// A fetcher in a world of sources that a test describes: a real file store in a folder of its own,
+// a real node loop and dispatcher, and sources that answer, lie, corrupt, vanish or wait as told.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -40,12 +40,13 @@ struct FakeSource {
     bool inlined = false;
     std::string held;  // Bitmap; empty: all.
   };
+
   std::map<FileId, Content> contents;
-  bool corrupt = false;         // Every block has one wrong byte.
-  bool lies = false;            // Sends the manifest of something else.
-  bool mute = false;            // Never answers a block.
+  bool corrupt = false;  // Every block has one wrong byte.
+  bool lies = false;     // Sends the manifest of something else.
+  bool mute = false;     // Never answers a block.
   bool mute_manifest = false;
-  int blocks_until_closed = -1; // The stream breaks after so many blocks.
+  int blocks_until_closed = -1;  // The stream breaks after so many blocks.
   bool unreachable = false;
 
   std::atomic<int> opened{0};
@@ -78,9 +79,11 @@ struct FakeSource {
 class FakeBlocksClient final : public BlocksClient {
  public:
   FakeBlocksClient() { reader_.Start(); }
+
   ~FakeBlocksClient() override { reader_.Stop(); }
 
   std::map<PeerId, std::unique_ptr<FakeSource>> sources;
+
   NodeLoop& reader() { return reader_; }
 
   absl::StatusOr<std::unique_ptr<BlocksStream>> Open(const PeerContact& contact,
@@ -231,6 +234,7 @@ class Caller {
     Outcome outcome;
     absl::Notification done;
   };
+
   // Shared with the fetcher, which may tell after the test gave up.
   std::shared_ptr<State> state_ = std::make_shared<State>();
 };
@@ -240,6 +244,7 @@ class FetchWorld : public testing::Test {
   FetchWorld() { (void)SetLogLevel("error"); }
 
   void SetUp() override { Open(); }
+
   void TearDown() override { Close(); }
 
   void Open(int64_t storage_max = 0) {
@@ -282,7 +287,9 @@ class FetchWorld : public testing::Test {
   // The index says that `source` publishes `file`.
   void Index(const FileId& file, const std::string& source, const std::string& name = "file",
              Attributes attributes = {}) {
-    Hit hit{{.kind = RecordKind::kFile, .name = name, .id = Sha256Digest{file.bytes},
+    Hit hit{{.kind = RecordKind::kFile,
+             .name = name,
+             .id = Sha256Digest{file.bytes},
              .attributes = std::move(attributes)},
             {PeerOf(source), {"127.0.0.1:1"}}};
     MutexLock lock(&index_mutex_);

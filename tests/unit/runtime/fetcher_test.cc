@@ -76,7 +76,8 @@ TEST_F(FetcherTest, ReceivesMoreThanTheBufferHolds) {
   EXPECT_TRUE(ReadAll(id) == bytes);
 }
 
-// --- Sources that are wrong -----------------------------------------------------------------------
+// --- Sources that are wrong
+// -----------------------------------------------------------------------
 
 TEST_F(FetcherTest, DropsASourceWhoseBlocksAreCorruptAndAsksAnother) {
   std::string bytes = BytesOf(40 * kBlockSizeMin);
@@ -209,7 +210,8 @@ TEST_F(FetcherTest, EndsWhenAllSourcesTogetherLackABlock) {
   EXPECT_EQ(outcome.progress.held_bytes, kBlockSizeMin);
 }
 
-// --- Sizes ----------------------------------------------------------------------------------------
+// --- Sizes
+// ----------------------------------------------------------------------------------------
 
 TEST_F(FetcherTest, FetchesSmallAndEmptyContentsInline) {
   for (const std::string& bytes : {std::string(), std::string("small"), BytesOf(kInlineSizeMax)}) {
@@ -242,8 +244,8 @@ TEST_F(FetcherTest, FetchesADirectoryWithEverythingBelowItFromItsSources) {
   FakeSource& a = Source("a");
   std::string large = BytesOf(2 * kBlockSizeMin);
   std::string empty = EncodeListing({});
-  std::string sub = EncodeListing({Entry("large", a.Offer(large), large.size()),
-                                   Entry("same", a.Offer("twice"), 5)});
+  std::string sub = EncodeListing(
+      {Entry("large", a.Offer(large), large.size()), Entry("same", a.Offer("twice"), 5)});
   std::string top = EncodeListing(
       {Entry("empty", a.Offer(empty, FileType::kDirectory), empty.size(), FileType::kDirectory),
        Entry("one", a.Offer("twice"), 5), Entry("two", a.Offer("twice"), 5),
@@ -309,7 +311,8 @@ TEST(FetchTask, BoundsTheContentsBelowADirectory) {
   EXPECT_EQ(ReasonOf(beyond), ErrorReason::kContentTooLarge);
 }
 
-// --- Programs -------------------------------------------------------------------------------------
+// --- Programs
+// -------------------------------------------------------------------------------------
 
 TEST_F(FetcherTest, LetsTwoProgramsShareOneFetch) {
   std::string bytes = BytesOf(20 * kBlockSizeMin);
@@ -416,8 +419,7 @@ TEST_F(FetcherTest, SearchesUntilTheTimeIsUpWhenNotEverybodyWasAsked) {
   summary_.recall = 0.99;
   absl::Time begun = absl::Now();
 
-  Outcome outcome =
-      Fetch(ManifestOf(FileType::kFile, "nowhere").Id(), absl::Milliseconds(1500));
+  Outcome outcome = Fetch(ManifestOf(FileType::kFile, "nowhere").Id(), absl::Milliseconds(1500));
 
   EXPECT_EQ(ReasonOf(outcome.status), ErrorReason::kSourceNotFound);
   EXPECT_GE(absl::Now() - begun, absl::Milliseconds(1500));
@@ -431,7 +433,8 @@ TEST_F(FetcherTest, DoesNotTakeItselfForASource) {
   EXPECT_EQ(ReasonOf(Fetch(id).status), ErrorReason::kSourceNotFound);
 }
 
-// --- Limits and this machine ----------------------------------------------------------------------
+// --- Limits and this machine
+// ----------------------------------------------------------------------
 
 TEST_F(FetcherTest, RefusesOneFetchTooMany) {
   summary_.recall = 0.99;  // They all search until their time is up.

@@ -52,9 +52,13 @@ class FakeLinks final : public Links {
   }
 
   void Dial(const PeerContact&) override {}
+
   void Send(const PeerId&, const Frame&) override {}
+
   void Close(const PeerId&) override {}
+
   void SetHello(Hello) override {}
+
   void Shutdown() override {}
 
  private:

@@ -159,12 +159,33 @@ TEST_F(OptionsParser, PrintsHelpAndVersionInsteadOfStarting) {
 }
 
 TEST_F(OptionsParser, PrintedSettingsGiveTheSameSettingsAgain) {
-  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
-           {},
-           {"--mesh", "My \"mesh\" \\ of bees", "--join", "a:1,b:2", "--root", "/srv,/home",
-            "--advertise", "h:1", "--listen-open", "--storage-max", "20GiB", "--stop-grace", "1m30s",
-            "--capacity", "0.123456789", "--workers", "3", "--saturated-factor", "0",
-            "--log-level", "debug", "--http-listen", "off", "--data-dir", "/var/lib/with space"}}) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{},
+                                             {"--mesh",
+                                              "My \"mesh\" \\ of bees",
+                                              "--join",
+                                              "a:1,b:2",
+                                              "--root",
+                                              "/srv,/home",
+                                              "--advertise",
+                                              "h:1",
+                                              "--listen-open",
+                                              "--storage-max",
+                                              "20GiB",
+                                              "--stop-grace",
+                                              "1m30s",
+                                              "--capacity",
+                                              "0.123456789",
+                                              "--workers",
+                                              "3",
+                                              "--saturated-factor",
+                                              "0",
+                                              "--log-level",
+                                              "debug",
+                                              "--http-listen",
+                                              "off",
+                                              "--data-dir",
+                                              "/var/lib/with space"}}) {
     std::vector<std::string> printing = arguments;
     printing.push_back("--print-config");
     auto first = Parse(printing);

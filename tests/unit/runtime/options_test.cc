@@ -67,8 +67,8 @@ TEST(NodeOptions, ListenersWithoutAccessControlStayOnLoopbackUnlessOpenOnPurpose
   EXPECT_INVALID("--listen-open", o.api_listen = "0.0.0.0:7400");
   EXPECT_INVALID("--listen-open", o.http_listen = "192.0.2.1:7402");
   EXPECT_INVALID("--listen-open", o.http_listen = "[::]:7402");
-  EXPECT_VALID((o.api_listen = "0.0.0.0:7400", o.http_listen = "0.0.0.0:7402",
-                o.listen_open = true));
+  EXPECT_VALID(
+      (o.api_listen = "0.0.0.0:7400", o.http_listen = "0.0.0.0:7402", o.listen_open = true));
   EXPECT_VALID((o.api_listen = "127.1.2.3:0", o.http_listen = "[::1]:0"));
 }
 
