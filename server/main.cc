@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "common/base/heap.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/rpc/initialize.h"
@@ -38,6 +39,7 @@ sigset_t BlockStopSignals() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  panal::KeepFreedMemory();
   absl::StatusOr<panal::CommandLine> command = panal::ParseCommandLine(argc, argv);
   if (!command.ok()) return Fail(command.status(), kExitUsage);
   if (!command->print.empty()) {

@@ -12,6 +12,7 @@
 
 #include "absl/time/clock.h"
 #include "common/base/check.h"
+#include "common/base/heap.h"
 #include "common/base/sync.h"
 #include "common/model/manifest.h"
 #include "tests/integration/no_files.h"
@@ -132,4 +133,7 @@ void Run(int argc, char** argv) {
 }  // namespace
 }  // namespace panal
 
-int main(int argc, char** argv) { panal::Run(argc, argv); }
+int main(int argc, char** argv) {
+  panal::KeepFreedMemory();
+  panal::Run(argc, argv);
+}
