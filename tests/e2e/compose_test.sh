@@ -35,6 +35,10 @@ trap cleanup EXIT
 # call PEER METHOD JSON: a call from the host to the API that PEER publishes.
 call() { "$grpcurl" -plaintext -max-time 60 -d "$3" "127.0.0.1:${ports[$1 - 1]}" "panal.v1.$2"; }
 on() { "$grpcurl" -plaintext "127.0.0.1:${ports[$1 - 1]}" "${@:2}"; }
+# through PEER ID: GetPeer of the peer ID, called at PEER.
+through() {
+  "$grpcurl" -plaintext -H "panal-object: panal://$2/panal.v1.PeerObject/" "127.0.0.1:${ports[$1 - 1]}" panal.v1.PeerObject/GetPeer
+}
 peer_id() { call "$1" PeerObject/GetPeer '{}' | jq -r .peer_id; }
 address_of() { docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$(docker-compose ps -q "$1")"; }
 equal() { [ "$1" = "$2" ] || die "$3: \`$1\` is not \`$2\`"; }
@@ -50,7 +54,7 @@ until_true() {
 }
 healthy() { [ "$(docker inspect --format '{{.State.Health.Status}}' $(docker-compose ps -q) | grep -c '^healthy$')" = "$1" ]; }
 mesh_size() { [ "$(call "$1" PeerObject/GetPeer '{}' | jq -r .mesh_size)" = "$2" ]; }
-finds() { call "$1" SearchObject/Search "{\"query\": \"$2\"}" | jq -e --arg id "$3" 'select(.hit.id == $id)' | grep -q .; }
+finds() { call "$1" SearchObject/Search "{\"query\": \"$2\"}" | jq -es --arg id "$3" 'any(.hit.id == $id)'; }
 
 say "making the image"
 scripts/docker-image "$PANAL_IMAGE"
@@ -80,7 +84,7 @@ equal "$(call 3 FileObject/ReadFile "{\"id\": \"$file\"}" | jq -r .data)" "$cont
 
 say "a call at peer1 that names peer5 is answered by peer5"
 id5=$(peer_id 5)
-equal "$(on 1 -H "panal-object: panal://$id5/panal.v1.PeerObject/" panal.v1.PeerObject/GetPeer | jq -r .peer_id)" "$id5" "the peer that answered"
+equal "$(through 1 "$id5" | jq -r .peer_id)" "$id5" "the peer that answered"
 
 say "peer4 is killed; the others go on"
 docker kill --signal KILL "$(docker-compose ps -q peer4)" >/dev/null
@@ -100,7 +104,7 @@ docker-compose up -d --no-build peer2 2>/dev/null
 until_true 120 "peer2 is back" mesh_size 2 5
 [ "$(address_of peer2)" != "$before" ] || die "peer2 came back at its old address $before"
 equal "$(peer_id 2)" "$id2" "the id of peer2 after it moved"
-until_true 60 "peer3 calls peer2 at its new address" on 3 -H "panal-object: panal://$id2/panal.v1.PeerObject/" panal.v1.PeerObject/GetPeer
+until_true 60 "peer3 calls peer2 at its new address" through 3 "$id2"
 docker rm -f "$project-squatter" >/dev/null
 
 say "the publisher goes for good, with its volume; peer5 fetches from the swarm"
