@@ -129,6 +129,11 @@ absl::StatusOr<std::vector<PublishedFile>> SqliteCatalog::FindPublished(const Fi
       readers_, [&](Connection& db) { return catalog::FindPublished(db, id); });
 }
 
+absl::StatusOr<std::optional<PublishedFile>> SqliteCatalog::FirstPublished(const FileId& id) {
+  return WithReader<std::optional<PublishedFile>>(
+      readers_, [&](Connection& db) { return catalog::FirstPublished(db, id); });
+}
+
 absl::StatusOr<std::vector<PublishedFile>> SqliteCatalog::ListPublished(absl::string_view after,
                                                                         int limit, bool recursive) {
   return WithReader<std::vector<PublishedFile>>(readers_, [&](Connection& db) {

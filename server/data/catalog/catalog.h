@@ -128,6 +128,14 @@ class Catalog {
   // Whether any published file refers to the content.
   virtual absl::StatusOr<bool> IsPublished(const FileId& id) = 0;
   virtual absl::StatusOr<std::vector<PublishedFile>> FindPublished(const FileId& id) = 0;
+  // The first of them by name, or nothing. Costs the same however many names a content has: the empty
+  // file may have a hundred thousand.
+  virtual absl::StatusOr<std::optional<PublishedFile>> FirstPublished(const FileId& id) {
+    absl::StatusOr<std::vector<PublishedFile>> all = FindPublished(id);
+    if (!all.ok()) return all.status();
+    if (all->empty()) return std::optional<PublishedFile>();
+    return std::optional<PublishedFile>(std::move(all->front()));
+  }
   // In ascending name order, after `after` (empty: from the start), at most `limit`.
   // `recursive`: entries of directories too.
   virtual absl::StatusOr<std::vector<PublishedFile>> ListPublished(absl::string_view after, int limit,

@@ -30,6 +30,7 @@ class SqliteCatalog final : public Catalog {
   absl::StatusOr<std::vector<PublishedFile>> Unpublish(const FileId& id) override;
   absl::StatusOr<bool> IsPublished(const FileId& id) override;
   absl::StatusOr<std::vector<PublishedFile>> FindPublished(const FileId& id) override;
+  absl::StatusOr<std::optional<PublishedFile>> FirstPublished(const FileId& id) override;
   absl::StatusOr<std::vector<PublishedFile>> ListPublished(absl::string_view after, int limit,
                                                            bool recursive) override;
   absl::StatusOr<int64_t> CountPublished() override;

@@ -270,6 +270,16 @@ absl::StatusOr<std::vector<PublishedFile>> FindPublished(Connection& db, const F
   return FilesOf(RowsOf(db, id));
 }
 
+absl::StatusOr<std::optional<PublishedFile>> FirstPublished(Connection& db, const FileId& id) {
+  PANAL_ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      ReadRows(db.Query(absl::StrCat(kColumns, "WHERE id = ? ORDER BY name, kind LIMIT 1"),
+                        Blob{id.view()}),
+               db.path()));
+  if (rows.empty()) return std::optional<PublishedFile>();
+  return std::optional<PublishedFile>(std::move(rows.front().file));
+}
+
 absl::StatusOr<std::vector<PublishedFile>> ListPublished(Connection& db, absl::string_view after,
                                                          int limit, bool recursive) {
   if (limit <= 0) return std::vector<PublishedFile>();

@@ -20,6 +20,7 @@ absl::Status Publish(Connection& db, const std::vector<PublishedFile>& files);
 absl::StatusOr<std::vector<PublishedFile>> Unpublish(Connection& db, const FileId& id);
 absl::StatusOr<bool> IsPublished(Connection& db, const FileId& id);
 absl::StatusOr<std::vector<PublishedFile>> FindPublished(Connection& db, const FileId& id);
+absl::StatusOr<std::optional<PublishedFile>> FirstPublished(Connection& db, const FileId& id);
 absl::StatusOr<std::vector<PublishedFile>> ListPublished(Connection& db, absl::string_view after,
                                                          int limit, bool recursive);
 absl::StatusOr<int64_t> CountPublished(Connection& db);

@@ -34,7 +34,7 @@ CREATE TABLE published(
   id BLOB NOT NULL, size INTEGER NOT NULL, total INTEGER NOT NULL, files INTEGER NOT NULL,
   executable INTEGER NOT NULL, page INTEGER NOT NULL, version INTEGER NOT NULL,
   attributes BLOB NOT NULL, UNIQUE(name, kind));
-CREATE INDEX published_id ON published(id);
+CREATE INDEX published_id ON published(id, name, kind);
 CREATE INDEX published_page ON published(page);
 CREATE INDEX published_alone ON published(name, kind) WHERE alone = 1;
 -- Which published directory, by its name, a published file is an entry of.

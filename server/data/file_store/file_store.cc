@@ -152,7 +152,7 @@ absl::StatusOr<FileId> FileStoreImpl::Resolve(absl::string_view text) {
 
 absl::StatusOr<FileDetails> FileStoreImpl::Find(const FileId& id) {
   PANAL_ASSIGN_OR_RETURN(ContentReader::ContentPtr content, reader_.Find(id));
-  PANAL_ASSIGN_OR_RETURN(std::vector<PublishedFile> published, catalog_.FindPublished(id));
+  PANAL_ASSIGN_OR_RETURN(std::optional<PublishedFile> published, catalog_.FirstPublished(id));
   FileDetails details{.id = id,
                       .type = content->manifest.type,
                       .manifest = content->manifest,
@@ -160,9 +160,9 @@ absl::StatusOr<FileDetails> FileStoreImpl::Find(const FileId& id) {
                       .path = content->path,
                       .held_bytes = content->manifest.size_bytes,
                       .complete = content->complete};
-  if (!published.empty()) {
-    details.name = published[0].name;
-    details.attributes = published[0].attributes;
+  if (published) {
+    details.name = published->name;
+    details.attributes = published->attributes;
   }
   if (content->storage == StorageKind::kStored) {
     absl::StatusOr<HeldBlocks> held = blocks_.Find(id);
@@ -174,9 +174,9 @@ absl::StatusOr<FileDetails> FileStoreImpl::Find(const FileId& id) {
 }
 
 absl::StatusOr<uint64_t> FileStoreImpl::TotalBytes(const StoredContent& content,
-                                                   const std::vector<PublishedFile>& published) {
+                                                   const std::optional<PublishedFile>& published) {
   if (content.manifest.type != FileType::kDirectory) return content.manifest.size_bytes;
-  if (!published.empty()) return published[0].total_bytes;
+  if (published) return published->total_bytes;
   // Not published yet: a fetch is under way, and how large its sub-directories are is not known.
   absl::StatusOr<std::vector<ListingEntry>> entries = ReadListing(content.id);
   if (!entries.ok()) return 0;

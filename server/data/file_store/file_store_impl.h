@@ -48,7 +48,7 @@ class FileStoreImpl final : public FileStore {
                                            std::string& root);
   absl::StatusOr<Held> HeldOf(const StoredContent& content);
   absl::StatusOr<uint64_t> TotalBytes(const StoredContent& content,
-                                      const std::vector<PublishedFile>& published);
+                                      const std::optional<PublishedFile>& published);
   // Ids of everything the catalog knows that begins with `prefix`.
   absl::Status ListIds(const std::string& prefix, std::vector<FileId>& ids);
   absl::StatusOr<absl::flat_hash_set<FileId>> InterruptedFetches(const std::vector<FileId>& ids);

@@ -47,6 +47,8 @@ TEST(PublishedFiles, OfOneContentUnderTwoNamesAreTwoRecords) {
   ASSERT_TRUE(catalog->Publish({MakeFile("a", "same"), MakeFile("b", "same")}).ok());
 
   EXPECT_THAT(NamesOf(catalog->FindPublished(File("same"))), ElementsAre("a", "b"));
+  EXPECT_EQ((*catalog->FirstPublished(File("same")))->name, "a");
+  EXPECT_FALSE(catalog->FirstPublished(File("nobody's"))->has_value());
   EXPECT_EQ(catalog->DirtyPages(10)->front().records.size(), 2u);
   EXPECT_THAT(NamesOf(catalog->Unpublish(File("same"))), UnorderedElementsAre("a", "b"));
 }
