@@ -202,7 +202,7 @@ absl::StatusOr<v1::PutFileResponse> FileServant::PutFile(const CallHead& head,
                                                          const v1::PutFileRequest& request) {
   PANAL_ASSIGN_OR_RETURN(const AddedFile added, files_.Put(request.name(), request.content(),
                                                            AttributesOf(request.attributes())));
-  mesh_.PagesChanged();
+  mesh_.SpreadChanges();
   v1::PutFileResponse response;
   response.set_id(added.id.ToText());
   response.set_size_bytes(static_cast<int64_t>(added.size_bytes));
@@ -235,7 +235,7 @@ absl::StatusOr<v1::AddPathResponse> FileServant::AddPathNow(const v1::AddPathReq
       const AddedFile added,
       files_.AddPath(request.path(), request.name(), AttributesOf(request.attributes()),
                      request.in_place(), roots_, cancelled));
-  mesh_.PagesChanged();
+  mesh_.SpreadChanges();
   v1::AddPathResponse response;
   response.set_id(added.id.ToText());
   response.set_name(added.name);
@@ -398,7 +398,7 @@ absl::StatusOr<v1::RemoveFileResponse> FileServant::RemoveFile(
     const CallHead& head, const v1::RemoveFileRequest& request) {
   PANAL_ASSIGN_OR_RETURN(const FileId id, files_.Resolve(request.id()));
   PANAL_ASSIGN_OR_RETURN(const FileStore::Removed removed, files_.Remove(id));
-  mesh_.PagesChanged();
+  mesh_.SpreadChanges();
   v1::RemoveFileResponse response;
   response.set_id(removed.id.ToText());
   response.set_files(static_cast<int64_t>(removed.files));

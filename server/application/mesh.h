@@ -96,8 +96,9 @@ class Mesh {
   // Ends this caller's interest; the last one stops the fetch. What was fetched stays.
   virtual void CancelFetch(uint64_t fetch) = 0;
 
-  // Own records changed: sign, store and spread the pages that are dirty.
-  virtual void PagesChanged() = 0;
+  // Own records changed. Once it returns, a search that asks this peer finds what was published, and
+  // the pages are on their way to others. Blocking (disk): call from a worker.
+  virtual void SpreadChanges() = 0;
 
   // Looks for the one peer whose id begins with `prefix`: itself, neighbors, catalog, then the
   // mesh. Errors: PEER_ID_INVALID, PEER_UNKNOWN, PEER_AMBIGUOUS.

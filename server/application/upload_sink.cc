@@ -114,7 +114,7 @@ void UploadSink::Published(const AddedFile& added) {
   response.set_name(added.name);
   response.set_size_bytes(static_cast<int64_t>(added.size_bytes));
   response.set_files(static_cast<int64_t>(added.files));
-  mesh_.PagesChanged();
+  mesh_.SpreadChanges();
 }
 
 absl::StatusOr<v1::UploadFileResponse> UploadSink::OnEnd() {

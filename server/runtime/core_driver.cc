@@ -309,23 +309,28 @@ void CoreDriver::SignAndSpread() {
 
 void CoreDriver::RunSigning() {
   int asked = signing_.load();
+  while (SignAllNow()) {
+    int more = signing_.fetch_sub(asked) - asked;
+    if (more == 0) return;
+    asked = more;
+  }
+  signing_.store(0);
+}
+
+bool CoreDriver::SignAllNow() {
   while (true) {
     auto pages = signer_.SignDirty(absl::Now());
     if (!pages.ok()) {
       LogLimited(LogLevel::kError, "signing_failed", {{"why", std::string(pages.status().message())}});
-      signing_.store(0);
       loop_.PostAfter(absl::Seconds(1), [this] { SignAndSpread(); });
-      return;
+      return false;
     }
-    if (!pages->empty()) {
-      Post(OwnPagesSigned{std::move(*pages), /*spread_now=*/true});
-      continue;
-    }
-    int none = signing_.fetch_sub(asked) - asked;
-    if (none == 0) return;
-    asked = none;
+    if (pages->empty()) return true;
+    Post(OwnPagesSigned{std::move(*pages), /*spread_now=*/true});
   }
 }
+
+void CoreDriver::SignAndSpreadNow() { (void)SignAllNow(); }
 
 void CoreDriver::LeaveMesh(std::function<void()> left) {
   loop_.Post([this, left = std::move(left)]() mutable {

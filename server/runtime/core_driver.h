@@ -2,7 +2,7 @@
 // on the node loop and performs every output: frames to Links, index and page work to workers, timers to
 // the loop. Verifies the signature of every page in a frame before the frame enters.
 //
-// Thread-safe; no method blocks.
+// Thread-safe; no method blocks unless it says so.
 #pragma once
 
 #include <atomic>
@@ -44,8 +44,11 @@ class CoreDriver {
                        absl::Duration timeout, SearchHandlers handlers);
   void CancelSearch(uint64_t search);
 
-  // Signs what is dirty and spreads it. Calls that come while it works are served by one more run.
+  // Signs what is dirty and spreads it, soon. Calls that come while it works are served by one more run.
   void SignAndSpread();
+  // The same before it returns: what was dirty is signed, indexed and on its way. Where signing fails it
+  // is tried again later. Blocking (disk): call from a worker.
+  void SignAndSpreadNow();
 
   // Calls `left` on the node loop once every neighbor was told.
   void LeaveMesh(std::function<void()> left);
@@ -72,6 +75,8 @@ class CoreDriver {
   void VerifyThenPost(const PeerId& from, Frame frame, std::vector<PagePtr> pages);
   void Handle(const Input& input);
   void RunSigning();
+  // False: it failed, and another run is due.
+  bool SignAllNow();
 
   void Perform(Dial& output);
   void Perform(CloseLink& output);

@@ -77,7 +77,7 @@ class NodeImpl final : public Node, public Mesh {
   void CancelSearch(uint64_t search) override { driver_->CancelSearch(search); }
   uint64_t StartFetch(FetchRequest request, FetchHandlers handlers) override;
   void CancelFetch(uint64_t fetch) override { fetcher_->Cancel(fetch); }
-  void PagesChanged() override { driver_->SignAndSpread(); }
+  void SpreadChanges() override { driver_->SignAndSpreadNow(); }
   void ResolvePeer(std::string prefix,
                    std::function<void(absl::StatusOr<PeerContact>)> done) override {
     contacts_->Resolve(prefix, std::move(done));

@@ -244,6 +244,18 @@ TEST_F(NodeTest, FivePeersFindAndFetchEachOthersFiles) {
   EXPECT_EQ(Read(3, small).value(), "hello");
 }
 
+TEST_F(NodeTest, FindsWhatWasJustAcknowledged) {
+  StartMesh(3);
+  for (int i = 0; i < 30; ++i) {
+    std::string name = absl::StrCat("fresh ", i);
+    Put(0, name, name);
+
+    // The very next thing asked; one search of the publisher itself, one of another peer.
+    EXPECT_THAT(NamesOf(Search(*nodes_[i % 2], absl::StrCat("\"", name, "\"")).hits),
+                testing::ElementsAre(name));
+  }
+}
+
 TEST_F(NodeTest, SaysAtOnceThatNobodyHasAFile) {
   StartMesh(3);
   std::string nowhere = ManifestOf(FileType::kFile, "nowhere").Id().ToText();

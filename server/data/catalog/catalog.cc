@@ -115,6 +115,12 @@ absl::Status SqliteCatalog::Publish(const std::vector<PublishedFile>& files) {
   return writer_.Write([&](Connection& db) { return catalog::Publish(db, files); });
 }
 
+absl::StatusOr<std::vector<PublishedFile>> SqliteCatalog::Replace(
+    const std::vector<PublishedFile>& files) {
+  return WithWriter<std::vector<PublishedFile>>(
+      writer_, JobKind::kAdds, [&](Connection& db) { return catalog::Replace(db, files); });
+}
+
 absl::StatusOr<std::vector<PublishedFile>> SqliteCatalog::Unpublish(const FileId& id) {
   return WithWriter<std::vector<PublishedFile>>(
       writer_, JobKind::kRemoves, [&](Connection& db) { return catalog::Unpublish(db, id); });

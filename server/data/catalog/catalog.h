@@ -122,6 +122,12 @@ class Catalog {
   // Adds or replaces, assigns records to own pages and marks those pages dirty, in one transaction.
   // Cost: linear in `files`, not in what is published already.
   virtual absl::Status Publish(const std::vector<PublishedFile>& files) = 0;
+  // The same for one file or directory that was added by itself (the first of `files`, everything below
+  // it follows), where its name is published already: what the directory of that name held and the new
+  // one does not is removed in the same transaction, so that after a crash one of the two is published
+  // whole. Returns what is no longer published. Cost: linear in the old and the new directory.
+  virtual absl::StatusOr<std::vector<PublishedFile>> Replace(
+      const std::vector<PublishedFile>& files) = 0;
   // Removes what was added under `id`, with the entries that came with it and nothing else refers to.
   // Returns what is no longer published. Error: FILE_NOT_FOUND.
   virtual absl::StatusOr<std::vector<PublishedFile>> Unpublish(const FileId& id) = 0;

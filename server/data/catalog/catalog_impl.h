@@ -27,6 +27,8 @@ class SqliteCatalog final : public Catalog {
   absl::StatusOr<std::vector<FileId>> IncompleteContents() override;
 
   absl::Status Publish(const std::vector<PublishedFile>& files) override;
+  absl::StatusOr<std::vector<PublishedFile>> Replace(
+      const std::vector<PublishedFile>& files) override;
   absl::StatusOr<std::vector<PublishedFile>> Unpublish(const FileId& id) override;
   absl::StatusOr<bool> IsPublished(const FileId& id) override;
   absl::StatusOr<std::vector<PublishedFile>> FindPublished(const FileId& id) override;

@@ -4,7 +4,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/status.h"
 #include "server/data/catalog/codec.h"
 #include "server/data/catalog/contents.h"
@@ -25,6 +27,9 @@ struct Row {
 constexpr absl::string_view kColumns =
     "SELECT key, alone, page, version, name, kind, id, size, total, files, executable, attributes, "
     "coalesce((SELECT min(parent) FROM entry WHERE file = key), '') FROM published ";
+
+// What a published file is named by.
+using NameAndKind = std::pair<std::string, RecordKind>;
 
 RecordKind KindOf(FileType type) {
   return type == FileType::kDirectory ? RecordKind::kDirectory : RecordKind::kFile;
@@ -91,10 +96,13 @@ absl::StatusOr<std::optional<Row>> FindRow(Connection& db, const PublishedFile& 
   return std::optional<Row>(std::move(rows.front()));
 }
 
-// One call of Publish. Takes a version only when something changes.
+// One call of Publish or Replace. Takes a version only when something changes.
 class Publisher {
  public:
   explicit Publisher(Connection& db) : db_(db) {}
+
+  // Ids that a name no longer stands for, with the row as it was.
+  std::vector<PublishedFile> TakeReplaced() { return std::move(replaced_); }
 
   absl::Status Add(const PublishedFile& file) {
     PANAL_RETURN_IF_ERROR(ValidateRecord(RecordOf(file, 0)));
@@ -135,6 +143,7 @@ class Publisher {
                                         EncodedSizeBound(RecordOf(file, 0)), version));
     PANAL_RETURN_IF_ERROR(db_.Run("DELETE FROM entry WHERE file = ?", row.key));
     PANAL_RETURN_IF_ERROR(Update(row.key, file, file.parent.empty(), page, version));
+    if (row.file.id != file.id) replaced_.push_back(row.file);
     return AddEntry(row.key, file.parent);
   }
 
@@ -167,17 +176,43 @@ class Publisher {
 
   Connection& db_;
   int64_t version_ = 0;
+  std::vector<PublishedFile> replaced_;
 };
 
-// One call of Unpublish: removes what nothing refers to any more, then what only that referred to.
+// Removes what nothing refers to any more, then what only that referred to. Takes a version only when
+// something goes.
 class Remover {
  public:
-  Remover(Connection& db, int64_t version) : db_(db), version_(version) {}
+  explicit Remover(Connection& db) : db_(db) {}
 
   absl::Status RemoveAlone(const Row& row) {
     PANAL_RETURN_IF_ERROR(db_.Run("UPDATE published SET alone = 0 WHERE key = ?", row.key));
     PANAL_RETURN_IF_ERROR(RemoveUnreferenced(row.key));
-    // Depth does not matter: the directories whose entries are still to be looked at wait here.
+    return RemoveOrphans();
+  }
+
+  // Entries of `directory` other than those of these names and types.
+  absl::Status RemoveEntriesBut(const std::string& directory,
+                                const absl::flat_hash_set<NameAndKind>& kept) {
+    PANAL_ASSIGN_OR_RETURN(
+        std::vector<Row> rows,
+        ReadRows(db_.Query(absl::StrCat(kColumns, "WHERE key IN (SELECT file FROM entry WHERE parent = ?)"),
+                           absl::string_view(directory)),
+                 db_.path()));
+    for (const Row& row : rows) {
+      if (kept.contains({row.file.name, KindOf(row.file.type)})) continue;
+      PANAL_RETURN_IF_ERROR(db_.Run("DELETE FROM entry WHERE parent = ? AND file = ?",
+                                    absl::string_view(directory), row.key));
+      PANAL_RETURN_IF_ERROR(RemoveUnreferenced(row.key));
+    }
+    return RemoveOrphans();
+  }
+
+  std::vector<PublishedFile> TakeRemoved() { return std::move(removed_); }
+
+ private:
+  // Depth does not matter: the directories whose entries are still to be looked at wait here.
+  absl::Status RemoveOrphans() {
     while (!directories_.empty()) {
       std::string parent = std::move(directories_.back());
       directories_.pop_back();
@@ -186,9 +221,6 @@ class Remover {
     return absl::OkStatus();
   }
 
-  std::vector<PublishedFile> TakeRemoved() { return std::move(removed_); }
-
- private:
   absl::Status RemoveEntries(const std::string& parent) {
     std::vector<int64_t> keys;
     {
@@ -214,6 +246,9 @@ class Remover {
                            key),
                  db_.path()));
     for (Row& row : rows) {
+      if (version_ == 0) {
+        PANAL_ASSIGN_OR_RETURN(version_, NextVersion(db_));
+      }
       PANAL_RETURN_IF_ERROR(db_.Run("DELETE FROM published WHERE key = ?", key));
       PANAL_RETURN_IF_ERROR(
           RemoveFromPage(db_, row.page, EncodedSizeBound(RecordOf(row.file, 0)), version_));
@@ -224,7 +259,7 @@ class Remover {
   }
 
   Connection& db_;
-  const int64_t version_;
+  int64_t version_ = 0;
   std::vector<std::string> directories_;
   std::vector<PublishedFile> removed_;
 };
@@ -237,11 +272,28 @@ absl::Status Publish(Connection& db, const std::vector<PublishedFile>& files) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<PublishedFile>> Replace(Connection& db,
+                                                   const std::vector<PublishedFile>& files) {
+  PANAL_CHECK(!files.empty() && files.front().parent.empty());
+  Publisher publisher(db);
+  absl::flat_hash_set<NameAndKind> kept;
+  for (const PublishedFile& file : files) {
+    PANAL_RETURN_IF_ERROR(publisher.Add(file));
+    kept.insert({file.name, KindOf(file.type)});
+  }
+  Remover remover(db);
+  if (files.front().type == FileType::kDirectory) {
+    PANAL_RETURN_IF_ERROR(remover.RemoveEntriesBut(files.front().name, kept));
+  }
+  std::vector<PublishedFile> gone = publisher.TakeReplaced();
+  for (PublishedFile& file : remover.TakeRemoved()) gone.push_back(std::move(file));
+  return gone;
+}
+
 absl::StatusOr<std::vector<PublishedFile>> Unpublish(Connection& db, const FileId& id) {
   PANAL_ASSIGN_OR_RETURN(std::vector<Row> rows, RowsOf(db, id));
   if (rows.empty()) return FileNotFound(id);
-  PANAL_ASSIGN_OR_RETURN(int64_t version, NextVersion(db));
-  Remover remover(db, version);
+  Remover remover(db);
   bool any_alone = false;
   for (const Row& row : rows) {
     if (!row.alone) continue;

@@ -17,6 +17,8 @@
 namespace panal::catalog {
 
 absl::Status Publish(Connection& db, const std::vector<PublishedFile>& files);
+absl::StatusOr<std::vector<PublishedFile>> Replace(Connection& db,
+                                                   const std::vector<PublishedFile>& files);
 absl::StatusOr<std::vector<PublishedFile>> Unpublish(Connection& db, const FileId& id);
 absl::StatusOr<bool> IsPublished(Connection& db, const FileId& id);
 absl::StatusOr<std::vector<PublishedFile>> FindPublished(Connection& db, const FileId& id);

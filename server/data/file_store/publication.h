@@ -25,7 +25,8 @@ struct TreeTotals {
 class Publication {
  public:
   // `attributes` go to everything in it.
-  Publication(absl::string_view name, Attributes attributes) : attributes_(std::move(attributes)) {
+  Publication(absl::string_view name, Attributes attributes)
+      : attributes_(std::move(attributes)) {
     top_.name = std::string(name);
   }
 
@@ -38,11 +39,15 @@ class Publication {
 
   const PublishedFile& top() const { return top_; }
 
-  std::vector<PublishedFile>& entries() { return entries_; }
+  // The file or directory itself comes first.
+  std::vector<PublishedFile> TakeAll() && {
+    entries_.insert(entries_.begin(), std::move(top_));
+    return std::move(entries_);
+  }
 
  private:
   PublishedFile top_;
-  const Attributes attributes_;
+  Attributes attributes_;
   std::vector<PublishedFile> entries_;
 };
 

@@ -78,25 +78,36 @@ absl::StatusOr<AddedFile> Publisher::Publish(Publication publication) {
                   .name = top.name,
                   .size_bytes = top.total_bytes,
                   .files = top.files};
-  PANAL_ASSIGN_OR_RETURN(std::vector<FileId> replaced, ReplacedBy(top));
-  PANAL_ASSIGN_OR_RETURN(bool published_before, catalog_.IsPublished(top.id));
-  if (absl::Status status = PublishBatches(publication); !status.ok()) {
-    // The error that the caller gets is the first one. Removing is by id: other names must stay.
-    if (!published_before) (void)catalog_.Unpublish(added.id);
-    return status;
+  PANAL_ASSIGN_OR_RETURN(bool replaces, IsNameTaken(top));
+  if (!replaces) {
+    PANAL_RETURN_IF_ERROR(PublishNew(std::move(publication)));
+    return added;
   }
+  PANAL_ASSIGN_OR_RETURN(std::vector<PublishedFile> gone,
+                         catalog_.Replace(std::move(publication).TakeAll()));
+  std::vector<FileId> ids;
+  for (const PublishedFile& file : gone) ids.push_back(file.id);
   // What was added is safe: that something old takes room is for the next DropUnreferenced.
-  if (absl::StatusOr<int64_t> freed = Free(replaced); !freed.ok()) {
+  if (absl::StatusOr<int64_t> freed = Free(ids); !freed.ok()) {
     Log(LogLevel::kWarning, "replaced_kept", {{"error", std::string(freed.status().message())}});
   }
   return added;
 }
 
-absl::Status Publisher::PublishBatches(Publication& publication) {
-  // The directory comes first, so that after a crash nothing is published that it cannot remove.
-  std::vector<PublishedFile> batch = {publication.top()};
-  for (PublishedFile& entry : publication.entries()) {
-    batch.push_back(std::move(entry));
+absl::Status Publisher::PublishNew(Publication publication) {
+  const FileId id = publication.top().id;
+  PANAL_ASSIGN_OR_RETURN(bool published_before, catalog_.IsPublished(id));
+  absl::Status status = PublishBatches(std::move(publication).TakeAll());
+  // The error that the caller gets is the first one. Removing is by id: other names must stay.
+  if (!status.ok() && !published_before) (void)catalog_.Unpublish(id);
+  return status;
+}
+
+// The directory comes first, so that after a crash nothing is published that it cannot remove.
+absl::Status Publisher::PublishBatches(std::vector<PublishedFile> files) {
+  std::vector<PublishedFile> batch;
+  for (PublishedFile& file : files) {
+    batch.push_back(std::move(file));
     if (batch.size() < kPublishBatchMax) continue;
     PANAL_RETURN_IF_ERROR(catalog_.Publish(batch));
     batch.clear();
@@ -104,22 +115,12 @@ absl::Status Publisher::PublishBatches(Publication& publication) {
   return batch.empty() ? absl::OkStatus() : catalog_.Publish(batch);
 }
 
-absl::StatusOr<std::vector<FileId>> Publisher::ReplacedBy(const PublishedFile& file) {
-  std::vector<FileId> replaced;
+absl::StatusOr<bool> Publisher::IsNameTaken(const PublishedFile& file) {
   PANAL_ASSIGN_OR_RETURN(std::vector<PublishedFile> found,
                          catalog_.ListPublished(JustBefore(file.name), 2, /*recursive=*/false));
-  for (const PublishedFile& old : found) {
-    if (old.name != file.name || old.type != file.type || old.id == file.id) continue;
-    replaced.push_back(old.id);
-    if (old.type != FileType::kDirectory) continue;
-    // Entries that the new directory does not have must go; the catalog removes by id, so this is
-    // only done where the id has no other name.
-    PANAL_ASSIGN_OR_RETURN(std::vector<PublishedFile> names, catalog_.FindPublished(old.id));
-    if (names.size() != 1) continue;
-    PANAL_ASSIGN_OR_RETURN(std::vector<PublishedFile> gone, catalog_.Unpublish(old.id));
-    for (const PublishedFile& entry : gone) replaced.push_back(entry.id);
-  }
-  return replaced;
+  return std::any_of(found.begin(), found.end(), [&](const PublishedFile& old) {
+    return old.name == file.name && old.type == file.type;
+  });
 }
 
 absl::Status Publisher::CollectFetched(const FileId& id, Publication& publication) {

@@ -25,8 +25,8 @@ class Publisher {
  public:
   Publisher(Catalog& catalog, BlockStore& blocks, ContentPins& pins, ContentReader& reader);
 
-  // Publishes, durably, in batches; what was published under the same name before is replaced and
-  // freed. On an error nothing of it stays published.
+  // Publishes, durably. A new name is published in batches; on an error nothing of it stays published.
+  // A name that is taken is replaced as a whole in one transaction, and what it held before is freed.
   absl::StatusOr<AddedFile> Publish(Publication publication);
   // Collects a fetched content and everything below it, whose contents must be complete.
   // Errors: FILE_NOT_FOUND, FILE_INCOMPLETE, LISTING_INVALID, and of Publication::AddEntry.
@@ -35,8 +35,9 @@ class Publisher {
   absl::StatusOr<int64_t> Free(const std::vector<FileId>& ids);
 
  private:
-  absl::Status PublishBatches(Publication& publication);
-  absl::StatusOr<std::vector<FileId>> ReplacedBy(const PublishedFile& file);
+  absl::StatusOr<bool> IsNameTaken(const PublishedFile& file);
+  absl::Status PublishNew(Publication publication);
+  absl::Status PublishBatches(std::vector<PublishedFile> files);
   absl::StatusOr<TreeTotals> CollectFolder(const FileId& id, const std::string& name, int depth,
                                            Publication& publication);
   absl::Status CheckFetched(const ListingEntry& entry, const std::string& name);

@@ -33,6 +33,9 @@ void Publisher::OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time 
   for (const PagePtr& page : signed_pages.pages) {
     PANAL_CHECK(page != nullptr && page->header.key.publisher == self_);
     PANAL_CHECK(page->header.key.number <= kPageNumberMax);
+    auto known = pages_.find(page->header.key.number);
+    // Signed by two workers at once, they come in any order.
+    if (known != pages_.end() && page->header.version < known->second.header.version) continue;
     if (page->header.key.number == kPeerPageNumber) peer_page_ = page;
     Note(page, signed_pages.spread_now, now);
   }

@@ -46,7 +46,7 @@ class FakeMesh final : public Mesh {
 
   void CancelFetch(uint64_t number) override { cancelled_fetches.push_back(number); }
 
-  void PagesChanged() override { ++pages_changed; }
+  void SpreadChanges() override { ++changes_spread; }
 
   void ResolvePeer(std::string prefix,
                    std::function<void(absl::StatusOr<PeerContact>)> done) override {
@@ -70,7 +70,7 @@ class FakeMesh final : public Mesh {
   std::vector<uint64_t> cancelled_fetches;
   std::string resolve_prefix;
   std::function<void(absl::StatusOr<PeerContact>)> resolve;
-  int pages_changed = 0;
+  int changes_spread = 0;
 };
 
 // Files as whole contents, by id.
@@ -250,6 +250,8 @@ class MockCatalog : public Catalog {
   MOCK_METHOD(absl::StatusOr<std::vector<FileId>>, FindIds, (absl::string_view, int), (override));
   MOCK_METHOD(absl::StatusOr<std::vector<FileId>>, IncompleteContents, (), (override));
   MOCK_METHOD(absl::Status, Publish, (const std::vector<PublishedFile>&), (override));
+  MOCK_METHOD(absl::StatusOr<std::vector<PublishedFile>>, Replace,
+              (const std::vector<PublishedFile>&), (override));
   MOCK_METHOD(absl::StatusOr<std::vector<PublishedFile>>, Unpublish, (const FileId&), (override));
   MOCK_METHOD(absl::StatusOr<bool>, IsPublished, (const FileId&), (override));
   MOCK_METHOD(absl::StatusOr<std::vector<PublishedFile>>, FindPublished, (const FileId&),

@@ -98,7 +98,7 @@ TEST_F(FileServantTest, PutsAFileAndHasItSpread) {
   const FileId id = *FileId::FromText(response.id());
   EXPECT_EQ(files.files.at(id).content, "hello");
   EXPECT_THAT(files.files.at(id).details.attributes, ElementsAre(Pair("lang", "en")));
-  EXPECT_EQ(mesh.pages_changed, 1);
+  EXPECT_EQ(mesh.changes_spread, 1);
   EXPECT_THAT(dispatcher.classes, ElementsAre(WorkClass::kBulk));
 }
 
@@ -106,7 +106,7 @@ TEST_F(FileServantTest, PassesTheStoresRefusalOn) {
   files.failure = Error(ErrorReason::kStorageFull, "full");
 
   EXPECT_EQ(Refusal(Method("PutFile"), v1::PutFileRequest()), "STORAGE_FULL");
-  EXPECT_EQ(mesh.pages_changed, 0);
+  EXPECT_EQ(mesh.changes_spread, 0);
 }
 
 TEST_F(FileServantTest, AddsAPathBelowItsRoots) {
@@ -122,7 +122,7 @@ TEST_F(FileServantTest, AddsAPathBelowItsRoots) {
   EXPECT_EQ(response.name(), "data");
   EXPECT_EQ(response.files(), 2);
   EXPECT_THAT(response.skipped(), ElementsAre("socket: skipped"));
-  EXPECT_EQ(mesh.pages_changed, 1);
+  EXPECT_EQ(mesh.changes_spread, 1);
 }
 
 TEST_F(FileServantTest, RefusesAPathThatIsNotAbsolute) {
@@ -201,7 +201,7 @@ TEST_F(FileServantTest, UploadsAFile) {
   EXPECT_EQ(responses[0].size_bytes(), 6);
   EXPECT_EQ(responses[0].files(), 1);
   EXPECT_EQ(files.files.at(*FileId::FromText(responses[0].id())).content, "abcdef");
-  EXPECT_EQ(mesh.pages_changed, 1);
+  EXPECT_EQ(mesh.changes_spread, 1);
 }
 
 TEST_F(FileServantTest, UploadsADirectory) {
@@ -213,7 +213,7 @@ TEST_F(FileServantTest, UploadsADirectory) {
             "OK");
 
   EXPECT_THAT(files.directory_entries, ElementsAre("a", "empty/", "b", "empty/"));
-  EXPECT_EQ(mesh.pages_changed, 1);
+  EXPECT_EQ(mesh.changes_spread, 1);
 }
 
 TEST_F(FileServantTest, UploadsAnEmptyFile) { EXPECT_EQ(Upload({Start("a", 0), Finish()}), "OK"); }
@@ -239,7 +239,7 @@ TEST_F(FileServantTest, RefusesAnUploadThatEndsEarly) {
   EXPECT_EQ(Upload({Start("a", 3), Chunk(0, "x")}), "UPLOAD_INCOMPLETE");
   EXPECT_EQ(Upload({Start("a", 3), Chunk(0, "x"), Finish()}), "UPLOAD_INCOMPLETE");
   EXPECT_EQ(Upload({Start("a", 0, true), Finish()}), "UPLOAD_INCOMPLETE");
-  EXPECT_EQ(mesh.pages_changed, 0);
+  EXPECT_EQ(mesh.changes_spread, 0);
 }
 
 TEST_F(FileServantTest, RefusesPartsThatAreOutOfRange) {
@@ -529,7 +529,7 @@ TEST_F(FileServantTest, RemovesAFileAndHasItSpread) {
   EXPECT_EQ(response.id(), request.id());
   EXPECT_EQ(response.files(), 1);
   EXPECT_EQ(response.freed_bytes(), 3);
-  EXPECT_EQ(mesh.pages_changed, 1);
+  EXPECT_EQ(mesh.changes_spread, 1);
   EXPECT_EQ(Refusal(Method("RemoveFile"), request), "FILE_NOT_FOUND");
 }
 

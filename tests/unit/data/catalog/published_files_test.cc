@@ -124,6 +124,45 @@ TEST(PublishedFiles, OfANestedDirectoryAddedByItselfStay) {
   EXPECT_THAT(Listed(*catalog), ElementsAre("d/sub", "d/sub/x"));
 }
 
+TEST(PublishedFiles, OfADirectoryAreReplacedAsAWhole) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  ASSERT_TRUE(catalog
+                  ->Publish({MakeDirectory("d", "old", 4), MakeFile("d/changed", "1", {}, "d"),
+                             MakeFile("d/same", "same", {}, "d"),
+                             MakeDirectory("d/sub", "sub", 1, "d"),
+                             MakeFile("d/sub/gone", "2", {}, "d"), MakeFile("d/alone", "3", {}, "d")})
+                  .ok());
+  ASSERT_TRUE(catalog->Publish({MakeFile("d/alone", "3")}).ok());
+  ASSERT_TRUE(catalog->Publish({MakeDirectory("another name", "old", 4)}).ok());
+
+  auto gone = catalog->Replace({MakeDirectory("d", "new", 3), MakeFile("d/changed", "4", {}, "d"),
+                                MakeFile("d/same", "same", {}, "d"),
+                                MakeFile("d/sub", "5", {}, "d")});
+
+  // `d/sub` became a file; what was added by itself stays.
+  EXPECT_THAT(NamesOf(gone), UnorderedElementsAre("d", "d/changed", "d/sub", "d/sub/gone"));
+  EXPECT_THAT(Listed(*catalog),
+              ElementsAre("another name", "d", "d/alone", "d/changed", "d/same", "d/sub"));
+  EXPECT_THAT(NamesOf(catalog->Unpublish(File("new"))),
+              UnorderedElementsAre("d", "d/changed", "d/same", "d/sub"));
+}
+
+TEST(PublishedFiles, StayWhereTheirReplacementIsRefused) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  ASSERT_TRUE(catalog->Publish({MakeDirectory("d", "old"), MakeFile("d/x", "x", {}, "d")}).ok());
+
+  EXPECT_EQ(ReasonOf(catalog
+                         ->Replace({MakeDirectory("d", "new"), MakeFile("d/y", "y", {}, "d"),
+                                    MakeFile("/absolute", "z", {}, "d")})
+                         .status()),
+            ErrorReason::kFileNameInvalid);
+
+  EXPECT_THAT(Listed(*catalog), ElementsAre("d", "d/x"));
+  EXPECT_THAT(NamesOf(catalog->Unpublish(File("old"))), UnorderedElementsAre("d", "d/x"));
+}
+
 TEST(PublishedFiles, ThatAreOnlyEntriesAreNotRemovedByThemselves) {
   TempDir dir;
   auto catalog = OpenOrDie(OptionsIn(dir));

@@ -249,6 +249,20 @@ TEST_F(AddPath, ReplacesWhatTheNameWasPublishedForBefore) {
   EXPECT_EQ(ReadAll(ManifestOf(FileType::kFile, "same").Id()), "same");
 }
 
+TEST_F(AddPath, ReplacesTheEntriesOfADirectoryThatHasASecondName) {
+  Write("top/old", "old");
+  ASSERT_TRUE(Add(Path("top")).ok());
+  FileId first = Add(Path("top"), false, {}, "second")->id;
+  std::filesystem::remove(Path("top/old"));
+  Write("top/new", "new");
+
+  ASSERT_TRUE(Add(Path("top")).ok());
+
+  EXPECT_EQ(Names(), (std::vector<std::string>{"second", "second/old", "top", "top/new"}));
+  EXPECT_EQ(store_->Find(first)->name, "second");
+  EXPECT_EQ(ReadAll(ManifestOf(FileType::kFile, "old").Id()), "old");
+}
+
 TEST_F(AddPath, IsThereAfterARestart) {
   Write("top/file", RandomBytes(kInlineSizeMax + 1));
   FileId id = Add(Path("top"))->id;

@@ -75,6 +75,18 @@ TEST(Publisher, FewCopiesAreReportedAsFew) {
   EXPECT_EQ(mesh.spreads(5)[0].target, 30u);
 }
 
+TEST(Publisher, AnOlderVersionSignedLateIsNotSpread) {
+  SearchMesh mesh = MakeMesh(30);
+  mesh.Publish(5, MakePage(PeerIdOf(5), 1, 2, {"new"}));
+  mesh.Run(absl::Seconds(60));
+  ASSERT_EQ(mesh.spreads(5).size(), 1u);
+
+  mesh.Publish(5, MakePage(PeerIdOf(5), 1, 1, {"old"}));
+  mesh.Run(absl::Seconds(60));
+
+  EXPECT_EQ(mesh.spreads(5).size(), 1u);
+}
+
 TEST(Publisher, ARefreshGoesToTheSameKeepersWithoutBodies) {
   SearchMesh mesh = MakeMesh(300);
   const PagePtr page = MakePage(PeerIdOf(5), 1, 1, {"a"});
