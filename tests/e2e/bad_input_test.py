@@ -306,4 +306,4 @@ class Strangers(MeshTest):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    peers.main()

@@ -130,4 +130,4 @@ class Calls(MeshTest):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    peers.main()

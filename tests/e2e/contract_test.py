@@ -284,4 +284,4 @@ class Contract(MeshTest):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    peers.main()

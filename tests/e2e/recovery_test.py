@@ -6,6 +6,7 @@ import signal
 import time
 import unittest
 
+import peers
 from peers import NOT_FOUND, MeshTest, allocated, random_file, same_bytes, wait_for
 
 MIB = 1 << 20
@@ -198,4 +199,4 @@ class Recovery(MeshTest):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    peers.main()
