@@ -1,6 +1,6 @@
 #include "common/rpc/stream_admission.h"
 
-#include <map>
+#include <memory>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -11,10 +11,10 @@
 namespace panal {
 namespace {
 
-using ClientMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
+using Metadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 
 // The value of a key that comes exactly once.
-std::optional<absl::string_view> SingleValue(const ClientMetadata& metadata, const char* key) {
+std::optional<absl::string_view> SingleValue(const Metadata& metadata, const char* key) {
   auto [first, last] = metadata.equal_range(key);
   if (first == last || std::next(first) != last) return std::nullopt;
   return absl::string_view(first->second.data(), first->second.size());
@@ -42,9 +42,23 @@ void StreamAdmission::Attach(grpc::ClientContext& context) const {
   context.AddMetadata(kCredentialKey, own_credential_);
 }
 
-absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::ServerContextBase& context) {
-  PANAL_ASSIGN_OR_RETURN(const PeerId peer, tls_.PeerOf(*context.auth_context()));
-  const std::optional<absl::string_view> mesh = SingleValue(context.client_metadata(), kMeshKey);
+void StreamAdmission::Attach(grpc::CallbackServerContext& context) const {
+  context.AddInitialMetadata(kMeshKey, mesh_text_);
+  context.AddInitialMetadata(kCredentialKey, own_credential_);
+}
+
+absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::ServerContextBase& context) const {
+  return Admit(*context.auth_context(), context.client_metadata());
+}
+
+absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::ClientContext& context) const {
+  return Admit(*context.auth_context(), context.GetServerInitialMetadata());
+}
+
+absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::AuthContext& connection,
+                                              const Metadata& metadata) const {
+  PANAL_ASSIGN_OR_RETURN(const PeerId peer, tls_.PeerOf(connection));
+  const std::optional<absl::string_view> mesh = SingleValue(metadata, kMeshKey);
   if (!mesh) {
     return Error(ErrorReason::kMeshMismatch,
                  absl::StrCat("metadata key ", kMeshKey, " must come exactly once"));
@@ -52,12 +66,12 @@ absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::ServerContextBase& con
   if (*mesh != mesh_text_) {
     // The other id is shown only when it is one: it comes from a stranger.
     const std::string shown = MeshId::FromText(*mesh) ? std::string(*mesh) : "no mesh id";
-    return Error(ErrorReason::kMeshMismatch,
-                 absl::StrCat("this peer belongs to mesh ", mesh_text_, ", the caller to ", shown),
-                 {{"mesh", mesh_text_}, {"caller_mesh", shown}});
+    return Error(
+        ErrorReason::kMeshMismatch,
+        absl::StrCat("this peer belongs to mesh ", mesh_text_, ", the other end to ", shown),
+        {{"mesh", mesh_text_}, {"other_mesh", shown}});
   }
-  const std::optional<absl::string_view> credential =
-      SingleValue(context.client_metadata(), kCredentialKey);
+  const std::optional<absl::string_view> credential = SingleValue(metadata, kCredentialKey);
   if (!credential) {
     return Error(ErrorReason::kCredentialInvalid,
                  absl::StrCat("metadata key ", kCredentialKey, " must come exactly once"));
@@ -66,7 +80,8 @@ absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::ServerContextBase& con
   return peer;
 }
 
-absl::Status StreamAdmission::CheckCredential(absl::string_view credential, const PeerId& peer) {
+absl::Status StreamAdmission::CheckCredential(absl::string_view credential,
+                                              const PeerId& peer) const {
   const Sha256Digest key = CacheKey(credential, peer);
   {
     MutexLock lock(&mutex_);

@@ -1,12 +1,15 @@
-// Who may open a stream: the metadata that every stream between peers carries, and its check.
+// Who may take part in a stream: the metadata that every stream between peers carries, from the
+// dialler with the call and from the acceptor as initial metadata, and its check, which is the same
+// for both.
 //
-// `panal-mesh` is the mesh id as text, `panal-credential-bin` the dialler's credential
-// (common/identity/credential.h). Both come exactly once.
+// `panal-mesh` is the mesh id as text, `panal-credential-bin` the credential of the peer that sends
+// it (common/identity/credential.h). Both come exactly once.
 #pragma once
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/server_context.h>
 
+#include <map>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -34,24 +37,37 @@ class StreamAdmission {
   // Adds this peer's metadata to a stream that is about to be opened.
   void Attach(grpc::ClientContext& context) const;
 
+  // Adds this peer's metadata to the initial metadata of a stream that it accepts, before that is
+  // sent. Not to one that it refuses: a refusal comes without initial metadata, by which diallers
+  // know that the stream never was open.
+  void Attach(grpc::CallbackServerContext& context) const;
+
   // Who opened a stream, when it may. Errors: CERTIFICATE_INVALID, MESH_MISMATCH (also when it
   // names no mesh), CREDENTIAL_INVALID. About 160 microseconds for a credential not seen before.
-  absl::StatusOr<PeerId> Admit(const grpc::ServerContextBase& context);
+  absl::StatusOr<PeerId> Admit(const grpc::ServerContextBase& context) const;
+
+  // The same of the peer that accepted a stream, by the initial metadata that it sent. REQUIRES:
+  // that has come, and no frame has been acted on.
+  absl::StatusOr<PeerId> Admit(const grpc::ClientContext& context) const;
 
   // Whether `credential` lets `peer` in; remembers the ones that do. Error: CREDENTIAL_INVALID.
-  absl::Status CheckCredential(absl::string_view credential, const PeerId& peer);
+  absl::Status CheckCredential(absl::string_view credential, const PeerId& peer) const;
 
   // Credentials remembered now.
   size_t checked() const;
 
  private:
+  using Metadata = std::multimap<grpc::string_ref, grpc::string_ref>;
+
+  absl::StatusOr<PeerId> Admit(const grpc::AuthContext& connection, const Metadata& metadata) const;
+
   const MeshId mesh_;
   const std::string mesh_text_;
   const std::string own_credential_;
   const TlsCredentials& tls_;
   mutable Mutex mutex_;
   // By SHA-256 of peer id and credential. Only valid ones are here.
-  LruCache<Sha256Digest, bool> checked_ ABSL_GUARDED_BY(mutex_);
+  mutable LruCache<Sha256Digest, bool> checked_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace panal

@@ -13,7 +13,8 @@ namespace panal {
 // written.
 class AcceptedLink final : public LinkStream, private grpc::ServerGenericBidiReactor {
  public:
-  // Begins to read; gRPC gets `reactor()`. The caller was admitted already.
+  // Begins to read; gRPC gets `reactor()`. The caller was admitted already, and `context` holds the
+  // metadata that admits this peer.
   static std::shared_ptr<AcceptedLink> Create(LinkStreamOwner& owner, LinkStreamId id,
                                               const PeerId& peer,
                                               grpc::GenericCallbackServerContext& context);

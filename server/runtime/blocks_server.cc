@@ -11,9 +11,10 @@
 namespace panal {
 
 BlocksServer::BlocksServer(FileStore& files, Dispatcher& dispatcher,
-                           const BlocksServerOptions& options)
+                           const StreamAdmission& admission, const BlocksServerOptions& options)
     : files_(files),
       dispatcher_(dispatcher),
+      admission_(admission),
       options_(options),
       table_(std::make_shared<Table>()) {}
 
@@ -22,7 +23,7 @@ size_t BlocksServer::streams() const {
   return table_->all;
 }
 
-grpc::ServerGenericBidiReactor* BlocksServer::Accept(grpc::GenericCallbackServerContext&,
+grpc::ServerGenericBidiReactor* BlocksServer::Accept(grpc::GenericCallbackServerContext& context,
                                                      const PeerId& peer) {
   {
     MutexLock lock(&table_->mutex);
@@ -37,6 +38,7 @@ grpc::ServerGenericBidiReactor* BlocksServer::Accept(grpc::GenericCallbackServer
     ++table_->by_peer[peer];
     ++table_->all;
   }
+  admission_.Attach(context);
   return ServedBlocks::Start(files_, dispatcher_, peer, options_.queue_max, [table = table_, peer] {
     MutexLock lock(&table->mutex);
     --table->all;

@@ -19,6 +19,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/base/ids.h"
 #include "common/base/sync.h"
+#include "common/rpc/stream_admission.h"
 #include "server/application/dispatcher.h"
 #include "server/data/file_store/file_store.h"
 
@@ -45,8 +46,9 @@ struct BlocksServerOptions {
 // dispatcher, before this is destroyed.
 class BlocksServer final {
  public:
-  // Both must outlive the streams.
-  BlocksServer(FileStore& files, Dispatcher& dispatcher, const BlocksServerOptions& options = {});
+  // All must outlive the streams.
+  BlocksServer(FileStore& files, Dispatcher& dispatcher, const StreamAdmission& admission,
+               const BlocksServerOptions& options = {});
 
   BlocksServer(const BlocksServer&) = delete;
   BlocksServer& operator=(const BlocksServer&) = delete;
@@ -69,6 +71,7 @@ class BlocksServer final {
 
   FileStore& files_;
   Dispatcher& dispatcher_;
+  const StreamAdmission& admission_;
   const BlocksServerOptions options_;
   const std::shared_ptr<Table> table_;
 };

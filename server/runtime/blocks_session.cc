@@ -49,6 +49,7 @@ class BlocksSession::Attempt {
   std::array<Tag, kOperations> tags;
   v1::BlocksResponse incoming;  // Belongs to the read under way.
   grpc::Status status;          // Belongs to the finish under way.
+  absl::Status refusal;         // Why the source was not admitted. Reader's thread only.
   bool opened = false;          // Reader's thread only.
 };
 
@@ -130,6 +131,13 @@ void BlocksSession::OnOpened(Attempt& attempt, bool ok) {
   // message or waits for one.
   if (!ok) {
     attempt.stream->Finish(&attempt.status, Attempt::Begin(self, Operation::kFinish));
+    return;
+  }
+  if (const absl::StatusOr<PeerId> source = admission_.Admit(attempt.context); !source.ok()) {
+    attempt.refusal = source.status();
+    // In this order: where the source refused this peer, its status is there and is what counts.
+    attempt.stream->Finish(&attempt.status, Attempt::Begin(self, Operation::kFinish));
+    attempt.context.TryCancel();
     return;
   }
   attempt.opened = true;
@@ -337,6 +345,9 @@ void BlocksSession::Cancel(const absl::Status& why) {
 void BlocksSession::OnFinished(const std::shared_ptr<Attempt>& attempt) {
   attempt->alarm.Cancel();
   absl::Status why = StreamEnd(attempt->status, attempt->opened);
+  if (!attempt->refusal.ok() && attempt->status.error_code() == grpc::StatusCode::CANCELLED) {
+    why = attempt->refusal;
+  }
   {
     MutexLock lock(&mutex_);
     open_ = false;

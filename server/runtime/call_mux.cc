@@ -342,7 +342,12 @@ absl::Status CallMux::LossOf(const CallState& call, const absl::Status& why,
                               why.message()),
                  values);
   }
-  if (ReasonOf(why) == ErrorReason::kPeerUnknown) return why;
+  // What no other address and no later time would change is said as it is.
+  const ErrorReason reason = ReasonOf(why);
+  if (reason == ErrorReason::kPeerUnknown || reason == ErrorReason::kMeshMismatch ||
+      reason == ErrorReason::kCredentialInvalid) {
+    return why;
+  }
   return Error(ErrorReason::kPeerUnreachable,
                absl::StrCat("the call did not reach the peer: ", why.message()), values);
 }

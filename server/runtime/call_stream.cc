@@ -88,15 +88,19 @@ void CallStream::ReadDone(bool ok) {
 // --- Dialled ------------------------------------------------------------------------------------
 
 DialledCallStream::DialledCallStream(std::shared_ptr<CallMux> mux,
-                                     std::shared_ptr<grpc::Channel> channel, Done done)
-    : CallStream(std::move(mux)), channel_(std::move(channel)), done_(std::move(done)) {}
+                                     std::shared_ptr<grpc::Channel> channel,
+                                     const StreamAdmission& admission, Done done)
+    : CallStream(std::move(mux)),
+      channel_(std::move(channel)),
+      admission_(admission),
+      done_(std::move(done)) {}
 
 std::shared_ptr<DialledCallStream> DialledCallStream::Start(std::shared_ptr<CallMux> mux,
                                                             std::shared_ptr<grpc::Channel> channel,
                                                             const StreamAdmission& admission,
                                                             Done done) {
   std::shared_ptr<DialledCallStream> stream(
-      new DialledCallStream(std::move(mux), std::move(channel), std::move(done)));
+      new DialledCallStream(std::move(mux), std::move(channel), admission, std::move(done)));
   stream->self_ = stream;
   admission.Attach(stream->context_);
   grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(stream->channel_);
@@ -105,15 +109,24 @@ std::shared_ptr<DialledCallStream> DialledCallStream::Start(std::shared_ptr<Call
   if (!stream->mux().Attach(stream)) {
     stream->End(Error(ErrorReason::kShuttingDown, "the stream is not wanted any more"));
   }
-  stream->ReadNext();
   stream->StartCall();
   return stream;
 }
 
 void DialledCallStream::OnReadInitialMetadataDone(bool ok) {
-  if (!ok) return;  // The read tells.
-  opened_ = true;
-  mux().OnOpened();
+  if (ok) {
+    const absl::StatusOr<PeerId> acceptor = admission_.Admit(context_);
+    if (acceptor.ok()) {
+      opened_ = true;
+      mux().OnOpened();
+    } else {
+      LogLimited(
+          LogLevel::kWarning, "call_stream_refused",
+          {{"peer", mux().peer().ToText()}, {"why", std::string(acceptor.status().message())}});
+      End(acceptor.status());
+    }
+  }
+  ReadNext();  // When the stream never came about, the read tells.
 }
 
 void DialledCallStream::EndIdle() {
@@ -144,7 +157,7 @@ AcceptedCallStream* AcceptedCallStream::Start(std::shared_ptr<CallMux> mux,
   std::shared_ptr<AcceptedCallStream> stream(
       new AcceptedCallStream(std::move(mux), std::move(done)));
   stream->self_ = stream;
-  // Tells the dialler that it is admitted.
+  // Tells the dialler that it is admitted, and by whom.
   stream->StartSendInitialMetadata();
   if (stream->mux().Attach(stream)) stream->mux().OnOpened();
   stream->ReadNext();

@@ -57,7 +57,8 @@ class CallStream : public CallTransport, public std::enable_shared_from_this<Cal
 };
 
 // A stream that this peer opens. It counts as open once the other end has sent its initial
-// metadata: then it has admitted this peer. Until then no batch is written.
+// metadata, which tells that it has admitted this peer, and this peer has admitted it. Until then
+// no batch is read or written.
 class DialledCallStream final
     : public CallStream,
       private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
@@ -65,6 +66,7 @@ class DialledCallStream final
   // Called once, last, on a gRPC thread: why the stream ended, and whether it had been open.
   using Done = std::function<void(const absl::Status& why, bool opened)>;
 
+  // `admission` must outlive the stream.
   static std::shared_ptr<DialledCallStream> Start(std::shared_ptr<CallMux> mux,
                                                   std::shared_ptr<grpc::Channel> channel,
                                                   const StreamAdmission& admission, Done done);
@@ -75,7 +77,7 @@ class DialledCallStream final
 
  private:
   DialledCallStream(std::shared_ptr<CallMux> mux, std::shared_ptr<grpc::Channel> channel,
-                    Done done);
+                    const StreamAdmission& admission, Done done);
 
   void StartReading(grpc::ByteBuffer* buffer) override { StartRead(buffer); }
 
@@ -94,6 +96,7 @@ class DialledCallStream final
   grpc::ClientContext context_;
   const std::shared_ptr<grpc::Channel>
       channel_;  // Kept open; shared with the pool and other streams.
+  const StreamAdmission& admission_;
   const Done done_;
   std::atomic<bool> opened_ = false;
   std::shared_ptr<DialledCallStream> self_;  // gRPC's share; dropped in OnDone.
@@ -102,7 +105,8 @@ class DialledCallStream final
 // A stream that another peer opened.
 class AcceptedCallStream final : public CallStream, public grpc::ServerGenericBidiReactor {
  public:
-  // `done`: called once, last, on a gRPC thread.
+  // The stream's context holds the metadata that admits this peer. `done`: called once, last, on a
+  // gRPC thread.
   static AcceptedCallStream* Start(std::shared_ptr<CallMux> mux, std::function<void()> done);
 
   void EndIdle() override {}  // The dialler's.

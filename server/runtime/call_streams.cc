@@ -146,7 +146,7 @@ void CallStreams::EndDial() {
 
 // --- Accepting ----------------------------------------------------------------------------------
 
-grpc::ServerGenericBidiReactor* CallStreams::Accept(grpc::GenericCallbackServerContext&,
+grpc::ServerGenericBidiReactor* CallStreams::Accept(grpc::GenericCallbackServerContext& context,
                                                     const PeerId& peer) {
   MuxPtr mux;
   absl::Status refusal;
@@ -167,6 +167,7 @@ grpc::ServerGenericBidiReactor* CallStreams::Accept(grpc::GenericCallbackServerC
     }
   }
   if (!refusal.ok()) return new RefusedStream(ToGrpcStatus(refusal));
+  admission_.Attach(context);
   return AcceptedCallStream::Start(mux, [self = shared_from_this(), mux] {
     self->Ended(mux, absl::OkStatus(), /*nothing_executed=*/false);
   });

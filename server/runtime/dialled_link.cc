@@ -20,13 +20,27 @@ std::shared_ptr<DialledLink> DialledLink::Create(LinkStreamOwner& owner, LinkStr
 void DialledLink::Start(std::shared_ptr<grpc::Channel> channel, const StreamAdmission& admission,
                         std::string hello) {
   channel_ = std::move(channel);
+  admission_ = &admission;
   admission.Attach(context_);
   grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(channel_);
   stub.PrepareBidiStreamingCall(&context_, kLinkMethod, {}, this);
   AddHold();
-  StartRead(&incoming_);
   StartCall();
   Send(std::move(hello));
+}
+
+void DialledLink::OnReadInitialMetadataDone(bool ok) {
+  if (ok) {
+    const absl::StatusOr<PeerId> acceptor = admission_->Admit(context_);
+    if (acceptor.ok()) {
+      connected_ = true;
+    } else {
+      Abort(acceptor.status());
+    }
+  }
+  // Only now: no frame is looked at before. The last read tells the end, so that there is one
+  // whatever came.
+  StartRead(&incoming_);
 }
 
 void DialledLink::OnDone(const grpc::Status& status) {

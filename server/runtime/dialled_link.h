@@ -23,7 +23,9 @@ class DialledLink final : public LinkStream,
   static std::shared_ptr<DialledLink> Create(LinkStreamOwner& owner, LinkStreamId id,
                                              const PeerId& peer);
 
-  // Opens the stream on `channel` and sends `hello` (an encoded frame) on it. Once.
+  // Opens the stream on `channel` and sends `hello` (an encoded frame) on it. Once. Frames are read
+  // once `admission`, which must outlive the stream, has admitted the acceptor; otherwise the
+  // stream ends with what it says.
   void Start(std::shared_ptr<grpc::Channel> channel, const StreamAdmission& admission,
              std::string hello);
 
@@ -41,9 +43,7 @@ class DialledLink final : public LinkStream,
 
   void EndCall(const absl::Status&) override { RemoveHold(); }
 
-  void OnReadInitialMetadataDone(bool ok) override {
-    if (ok) connected_ = true;
-  }
+  void OnReadInitialMetadataDone(bool ok) override;
 
   void OnReadDone(bool ok) override { ReadDone(ok); }
 
@@ -51,6 +51,7 @@ class DialledLink final : public LinkStream,
 
   void OnDone(const grpc::Status& status) override;
 
+  const StreamAdmission* admission_ = nullptr;  // Set by Start.
   grpc::ClientContext context_;
   std::shared_ptr<grpc::Channel> channel_;  // Kept open; shared with the pool and other streams.
   std::atomic<bool> connected_ = false;

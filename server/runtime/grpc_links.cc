@@ -25,11 +25,10 @@ std::string RangeOf(const Hello& hello) {
 
 }  // namespace
 
-GrpcLinks::GrpcLinks(const PeerId& own, Hello hello, LinkEvents events, const TlsCredentials& tls,
+GrpcLinks::GrpcLinks(const PeerId& own, Hello hello, LinkEvents events,
                      const StreamAdmission& admission, PeerChannels& channels)
     : own_(own),
       events_(std::move(events)),
-      tls_(tls),
       admission_(admission),
       channels_(channels),
       table_(own, kLinksMax),
@@ -70,7 +69,7 @@ void GrpcLinks::DialAddress(absl::string_view address, std::optional<PeerId> exp
   std::shared_ptr<grpc::Channel> channel =
       expected ? channels_.GetAt(*expected, address, ChannelUse::kControl)
                : channels_.ToAnyPeer(address);
-  PeerProbe::Start(std::move(channel), admission_, tls_, kDialTimeout,
+  PeerProbe::Start(std::move(channel), admission_, kDialTimeout,
                    [this, address = std::string(address), done](absl::StatusOr<PeerId> result) {
                      Probed(address, std::move(result), done);
                    });
@@ -176,6 +175,7 @@ grpc::ServerGenericBidiReactor* GrpcLinks::Accept(grpc::GenericCallbackServerCon
   }
   if (stream == nullptr) return new RefusedStream(ToGrpcStatus(refused));
   grpc::ServerGenericBidiReactor* reactor = stream->reactor();
+  admission_.Attach(context);
   stream->SetTimer(kHelloTimeout);
   stream->Start();
   return reactor;

@@ -12,7 +12,6 @@
 
 #include "common/base/sync.h"
 #include "common/rpc/stream_admission.h"
-#include "common/rpc/tls_credentials.h"
 #include "server/runtime/dialled_link.h"
 #include "server/runtime/link_stream.h"
 #include "server/runtime/link_table.h"
@@ -34,8 +33,8 @@ inline constexpr int kProbesMax = 64;
 class GrpcLinks final : public Links, private LinkStreamOwner {
  public:
   // The references must outlive this object.
-  GrpcLinks(const PeerId& own, Hello hello, LinkEvents events, const TlsCredentials& tls,
-            const StreamAdmission& admission, PeerChannels& channels);
+  GrpcLinks(const PeerId& own, Hello hello, LinkEvents events, const StreamAdmission& admission,
+            PeerChannels& channels);
   // Shuts down.
   ~GrpcLinks() override;
 
@@ -79,7 +78,6 @@ class GrpcLinks final : public Links, private LinkStreamOwner {
 
   const PeerId own_;
   const LinkEvents events_;
-  const TlsCredentials& tls_;
   const StreamAdmission& admission_;
   PeerChannels& channels_;
   OrderedEvents ordered_;

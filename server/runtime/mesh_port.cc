@@ -56,11 +56,10 @@ class GrpcMeshPort final : public MeshPort {
       : tls_(identity),
         admission_(identity, options.mesh, tls_),
         channels_(tls_),
-        links_(identity.peer_id(), std::move(hello), std::move(events), tls_, admission_,
-               channels_),
+        links_(identity.peer_id(), std::move(hello), std::move(events), admission_, channels_),
         calls_(CallStreams::Create(admission_, channels_, std::move(lookup), std::move(route))),
         blocks_(BlocksClient::Create(admission_, channels_)),
-        served_blocks_(files, dispatcher),
+        served_blocks_(files, dispatcher, admission_),
         service_(admission_) {
     RegisterStreams();
   }
@@ -111,7 +110,7 @@ class GrpcMeshPort final : public MeshPort {
   }
 
   const TlsCredentials tls_;
-  StreamAdmission admission_;
+  const StreamAdmission admission_;
   PeerChannels channels_;
   GrpcLinks links_;
   const std::shared_ptr<CallStreams> calls_;  // Shared with lookups under way.

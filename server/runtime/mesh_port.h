@@ -1,7 +1,7 @@
 // The mesh port: one gRPC server with mutual TLS 1.3 on which other peers open their streams, and the
 // channels to other peers' mesh ports. Owns Links, the Call streams and the serving side of Blocks.
 //
-// Every stream's metadata carries `panal-mesh` and `panal-credential-bin`, checked before any frame is
+// Both ends of every stream show `panal-mesh` and `panal-credential-bin`, checked before any frame is
 // acted on (cached by peer id and hash). Compression is refused.
 #pragma once
 

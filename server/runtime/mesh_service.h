@@ -21,7 +21,7 @@ using StreamFactory = std::function<grpc::ServerGenericBidiReactor*(
 class MeshService final : public grpc::CallbackGenericService {
  public:
   // `admission` must outlive the service.
-  explicit MeshService(StreamAdmission& admission) : admission_(admission) {}
+  explicit MeshService(const StreamAdmission& admission) : admission_(admission) {}
 
   // Serves `method` (server/runtime/peer_methods.h). Before the server starts.
   void Register(const std::string& method, StreamFactory factory) {
@@ -33,7 +33,7 @@ class MeshService final : public grpc::CallbackGenericService {
       grpc::GenericCallbackServerContext* context) override;
 
  private:
-  StreamAdmission& admission_;
+  const StreamAdmission& admission_;
   std::map<std::string, StreamFactory> factories_;
 };
 

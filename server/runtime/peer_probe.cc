@@ -11,8 +11,8 @@
 namespace panal {
 
 void PeerProbe::Start(std::shared_ptr<grpc::Channel> channel, const StreamAdmission& admission,
-                      const TlsCredentials& tls, absl::Duration timeout, Done done) {
-  auto* probe = new PeerProbe(std::move(channel), tls, std::move(done));
+                      absl::Duration timeout, Done done) {
+  auto* probe = new PeerProbe(std::move(channel), admission, std::move(done));
   probe->context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   admission.Attach(probe->context_);
   grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(probe->channel_);
@@ -23,7 +23,7 @@ void PeerProbe::Start(std::shared_ptr<grpc::Channel> channel, const StreamAdmiss
 
 void PeerProbe::OnReadInitialMetadataDone(bool ok) {
   if (!ok) return;
-  learned_ = tls_.PeerOf(*context_.auth_context());
+  learned_ = admission_.Admit(context_);
   context_.TryCancel();
 }
 

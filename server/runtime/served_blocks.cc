@@ -52,7 +52,7 @@ ServedBlocks* ServedBlocks::Start(FileStore& files, Dispatcher& dispatcher, cons
   std::shared_ptr<ServedBlocks> stream(
       new ServedBlocks(files, dispatcher, peer, queue_max, std::move(done)));
   stream->self_ = stream;
-  // Tells the reader that it is admitted.
+  // Tells the reader that it is admitted, and by whom.
   stream->StartSendInitialMetadata();
   stream->StartNextRead();
   return stream.get();

@@ -24,7 +24,8 @@ namespace panal {
 class ServedBlocks final : public grpc::ServerGenericBidiReactor,
                            public std::enable_shared_from_this<ServedBlocks> {
  public:
-  // `done`: called once, last. `files` and `dispatcher` must outlive the stream and its tasks.
+  // The stream's context holds the metadata that admits this peer. `done`: called once, last.
+  // `files` and `dispatcher` must outlive the stream and its tasks.
   static ServedBlocks* Start(FileStore& files, Dispatcher& dispatcher, const PeerId& peer,
                              size_t queue_max, std::function<void()> done);
 

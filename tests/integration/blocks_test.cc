@@ -19,6 +19,7 @@
 #include "server/runtime/blocks_server.h"
 #include "server/runtime/peer_methods.h"
 #include "tests/integration/memory_files.h"
+#include "tests/integration/raw_acceptor.h"
 #include "tests/integration/raw_stream.h"
 #include "tests/integration/stream_peer.h"
 
@@ -596,6 +597,21 @@ TEST(Blocks, CloseTheStreamToASourceThatBreaksTheProtocol) {
 
     EXPECT_EQ(ReasonOf(received.WaitClosed()), ErrorReason::kFrameInvalid) << hostile.name;
     stream.reset();
+  }
+}
+
+TEST(Blocks, WantNothingOfASourceThatDoesNotShowThatItIsOfTheMesh) {
+  StreamPeer reader;
+  const Identity identity = Identity::Generate();
+  for (const BadAcceptor& bad : BadAcceptors(identity)) {
+    RawAcceptor source(identity, bad.metadata, Chunk(0, 0, 10, /*last=*/true));
+    Received received;
+    auto stream = OpenStream(reader, source.contact(), received);
+    ASSERT_TRUE(stream->WantBlock(FileId(), 0, 10));
+
+    EXPECT_EQ(ReasonOf(received.WaitClosed()), bad.reason) << bad.name;
+    EXPECT_EQ(received.count(), 1) << bad.name;  // No block came.
+    EXPECT_EQ(source.messages(), 0) << bad.name;
   }
 }
 

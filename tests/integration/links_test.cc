@@ -8,8 +8,10 @@
 #include "absl/time/clock.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
+#include "common/wire/frame_codec.h"
 #include "tests/integration/freezable_proxy.h"
 #include "tests/integration/mesh_peer.h"
+#include "tests/integration/raw_acceptor.h"
 
 namespace panal {
 namespace {
@@ -189,6 +191,34 @@ TEST(Links, SayWhyAnAddressCannotBeUsed) {
   EXPECT_EQ(ReasonOf(DialAddress(a, DeadAddress()).status()), ErrorReason::kPeerUnreachable);
   EXPECT_EQ(ReasonOf(DialAddress(a, a.address()).status()), ErrorReason::kArgumentInvalid);
   EXPECT_TRUE(a.events().empty());
+}
+
+TEST(Links, RefuseAnAcceptorThatDoesNotShowThatItIsOfTheMesh) {
+  MeshPeer a;
+  const Identity identity = Identity::Generate();
+  for (const BadAcceptor& bad : BadAcceptors(identity)) {
+    // Its Hello is there before anything is read.
+    RawAcceptor acceptor(identity, bad.metadata, EncodeFrame(Hello{}));
+    const int failed = a.Count(Kind::kDialFailed, identity.peer_id());
+
+    a.links().Dial(acceptor.contact());
+
+    ASSERT_TRUE(a.WaitFor(Kind::kDialFailed, identity.peer_id(), failed + 1)) << bad.name;
+    EXPECT_EQ(ReasonOf(a.Last(Kind::kDialFailed, identity.peer_id()).why), bad.reason) << bad.name;
+    EXPECT_EQ(ReasonOf(DialAddress(a, acceptor.contact().addresses[0]).status()), bad.reason)
+        << bad.name;
+  }
+  EXPECT_EQ(a.Count(Kind::kUp, identity.peer_id()), 0);
+}
+
+TEST(Links, TakeAnAcceptorThatShowsThatItIsOfTheMesh) {
+  MeshPeer a;
+  const Identity identity = Identity::Generate();
+  RawAcceptor acceptor(identity, GoodMetadata(identity), EncodeFrame(Hello{}));
+
+  a.links().Dial(acceptor.contact());
+
+  EXPECT_TRUE(a.WaitFor(Kind::kUp, identity.peer_id(), 1));
 }
 
 TEST(Links, KeepOneLinkWhenAnAddressIsALinkedPeers) {

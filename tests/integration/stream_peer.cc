@@ -40,12 +40,21 @@ StreamPeer::StreamPeer(Options options)
                       return calls_->Accept(context, peer);
                     });
   if (options.files != nullptr) {
-    served_ = std::make_unique<BlocksServer>(*options.files, *dispatcher_, options.blocks_server);
-    options.blocks = [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
-      return served_->Accept(context, peer);
-    };
+    served_ = std::make_unique<BlocksServer>(*options.files, *dispatcher_, admission_,
+                                             options.blocks_server);
+    service_.Register(kBlocksMethod,
+                      [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
+                        return served_->Accept(context, peer);
+                      });
   }
-  if (options.blocks) service_.Register(kBlocksMethod, options.blocks);
+  if (options.blocks) {
+    service_.Register(kBlocksMethod,
+                      [this, blocks = std::move(options.blocks)](
+                          grpc::GenericCallbackServerContext& context, const PeerId& peer) {
+                        admission_.Attach(context);
+                        return blocks(context, peer);
+                      });
+  }
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kControlMessageMax);
   builder.RegisterCallbackGenericService(&service_);

@@ -28,7 +28,7 @@ class StreamPeer {
     std::function<void(CallPtr)> route = [](CallPtr) {};
     CallStreamsOptions calls;
     FileStore* files = nullptr;  // None: Blocks is not served, unless `blocks` is set.
-    StreamFactory blocks;        // Instead of BlocksServer.
+    StreamFactory blocks;        // Instead of BlocksServer. The stream is accepted.
     BlocksServerOptions blocks_server;
     DispatcherOptions dispatcher;
   };
