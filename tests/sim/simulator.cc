@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <queue>
 #include <set>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
@@ -19,7 +21,7 @@ namespace panal::sim {
 namespace {
 
 // Where virtual time begins: expiry of pages counts in milliseconds since 1970.
-constexpr int64_t kStartSeconds = 1'750'000'000;
+const absl::Time kStart = absl::FromUnixSeconds(1'750'000'000);
 // One-way trips until the acceptor has a link: SYN, SYN-ACK, then TLS and Hello with the ACK.
 constexpr int kTripsToAcceptor = 3;
 constexpr absl::Duration kCheckInterval = absl::Milliseconds(100);
@@ -43,13 +45,26 @@ Record FileRecord(absl::string_view name, uint64_t size_bytes) {
   return record;
 }
 
+namespace {
+
+// Ids are random already.
+struct FirstBytes {
+  size_t operator()(const PeerId& id) const {
+    size_t hash = 0;
+    std::memcpy(&hash, id.bytes.data(), sizeof(hash));
+    return hash;
+  }
+};
+
+}  // namespace
+
 class Simulation::Impl {
  public:
   explicit Impl(SimulationOptions options)
       : options_(std::move(options)),
         seed_(SeedFromEnvironment(options_.seed)),
         random_(seed_),
-        now_(absl::FromUnixSeconds(kStartSeconds)) {}
+        now_(kStart) {}
 
   struct SimPeer {
     PeerId id;
@@ -73,36 +88,55 @@ class Simulation::Impl {
     PeerIndex dialler = 0;
     PeerIndex acceptor = 0;
     bool broken = false;  // Nothing gets through any more.
+    bool up_at_dialler = false;
+    bool up_at_acceptor = false;
+
+    bool& UpAt(PeerIndex peer) { return peer == dialler ? up_at_dialler : up_at_acceptor; }
   };
 
+  // What is due; the action lies in a slot of its own, so that the heap moves little.
   struct Event {
-    absl::Time time;
+    int64_t time_ns = 0;  // Since the start.
     uint64_t sequence = 0;
-    std::function<void()> action;
+    uint32_t slot = 0;
 
     bool operator<(const Event& other) const {
-      return std::tie(time, sequence) > std::tie(other.time, other.sequence);
+      return std::tie(time_ns, sequence) > std::tie(other.time_ns, other.sequence);
     }
   };
 
   // --- Time
   // ---------------------------------------------------------------------------------------
   void At(absl::Duration delay, std::function<void()> action) {
-    events_.push_back({now_ + delay, next_sequence_++, std::move(action)});
+    uint32_t slot = 0;
+    if (free_slots_.empty()) {
+      slot = static_cast<uint32_t>(actions_.size());
+      actions_.push_back(std::move(action));
+    } else {
+      slot = free_slots_.back();
+      free_slots_.pop_back();
+      actions_[slot] = std::move(action);
+    }
+    events_.push_back({SinceStart(now_ + delay), next_sequence_++, slot});
     std::push_heap(events_.begin(), events_.end());
   }
 
   void RunTo(absl::Time end) {
-    while (!events_.empty() && events_.front().time <= end) {
+    const int64_t end_ns = SinceStart(end);
+    while (!events_.empty() && events_.front().time_ns <= end_ns) {
       std::pop_heap(events_.begin(), events_.end());
-      Event event = std::move(events_.back());
+      Event event = events_.back();
       events_.pop_back();
-      now_ = event.time;
+      now_ = kStart + absl::Nanoseconds(event.time_ns);
       ++event_count_;
-      event.action();
+      std::function<void()> action = std::move(actions_[event.slot]);
+      free_slots_.push_back(event.slot);
+      action();
     }
     now_ = end;
   }
+
+  static int64_t SinceStart(absl::Time time) { return absl::ToInt64Nanoseconds(time - kStart); }
 
   void Trace(uint64_t value) { trace_ = Mix64(trace_ ^ value); }
 
@@ -130,6 +164,7 @@ class Simulation::Impl {
   void StartPeer(PeerIndex index, std::vector<PeerContact> known) {
     SimPeer& peer = peers_[index];
     peer.live = true;
+    ++live_count_;
     peer.leaving = false;
     ++peer.life;
     peer.random = std::make_unique<Random>(random_.Next());
@@ -151,9 +186,11 @@ class Simulation::Impl {
     SimPeer& peer = peers_[index];
     if (!peer.live) return;
     peer.live = false;
+    --live_count_;
     Trace(Mix64(index) ^ 0xdead);
     std::vector<std::pair<PeerIndex, uint64_t>> links(peer.links.begin(), peer.links.end());
     for (const auto& [other, connection] : links) {
+      connections_[connection].UpAt(index) = false;
       connections_[connection].broken = true;
       LoseAfter(notice, other, index, connection);
     }
@@ -249,6 +286,7 @@ class Simulation::Impl {
       CloseAt(at, other, old, /*report=*/true);
     }
     peer.links[other] = connection;
+    connections_[connection].UpAt(at) = true;
     LinkUp up{ContactOf(other), outbound, peers_[other].capacity};
     Feed(at, std::move(up));
     return true;
@@ -258,9 +296,8 @@ class Simulation::Impl {
   // before.
   void CloseAt(PeerIndex at, PeerIndex other, uint64_t connection, bool report) {
     SimPeer& peer = peers_[at];
-    auto it = peer.links.find(other);
-    bool up = it != peer.links.end() && it->second == connection;
-    if (up) peer.links.erase(it);
+    bool up = std::exchange(connections_[connection].UpAt(at), false);
+    if (up) peer.links.erase(other);
     LoseAfter(Latency(at, other), other, at, connection);
     if (!up || !report) return;
     losses_.push_back({at, peer.life, peers_[other].id});
@@ -280,9 +317,8 @@ class Simulation::Impl {
     At(delay, [=, this] {
       connections_[connection].broken = true;
       SimPeer& peer = peers_[at];
-      auto it = peer.links.find(other);
-      if (!peer.live || it == peer.links.end() || it->second != connection) return;
-      peer.links.erase(it);
+      if (!std::exchange(connections_[connection].UpAt(at), false)) return;
+      peer.links.erase(other);
       Feed(at, LinkLost{peers_[other].id});
     });
   }
@@ -297,7 +333,7 @@ class Simulation::Impl {
     }
   }
 
-  void Send(PeerIndex from, const SendFrame& send) {
+  void Send(PeerIndex from, SendFrame& send) {
     auto to = by_id_.find(send.to);
     if (to == by_id_.end()) return;
     auto link = peers_[from].links.find(to->second);
@@ -307,12 +343,11 @@ class Simulation::Impl {
     counter.bytes += FrameSize(send.frame);
     uint64_t connection = link->second;
     PeerIndex at = to->second;
+    if (options_.on_frame) options_.on_frame(from, at, send.frame);
     if (connections_[connection].broken) return;
-    auto frame = std::make_shared<Frame>(send.frame);
+    auto frame = std::make_shared<Frame>(std::move(send.frame));
     At(Latency(from, at), [=, this] {
-      SimPeer& peer = peers_[at];
-      auto it = peer.links.find(from);
-      if (!peer.live || it == peer.links.end() || it->second != connection) return;
+      if (!connections_[connection].UpAt(at)) return;
       Trace(Mix64(frame->index()) ^ from);
       Feed(at, FrameReceived{peers_[from].id, std::move(*frame)});
     });
@@ -355,7 +390,7 @@ class Simulation::Impl {
     if (it != peers_[index].links.end()) CloseAt(index, other->second, it->second, true);
   }
 
-  void Perform(PeerIndex index, const SendFrame& send) { Send(index, send); }
+  void Perform(PeerIndex index, SendFrame& send) { Send(index, send); }
 
   void Perform(PeerIndex index, const ScheduleTimer& schedule) {
     uint32_t life = peers_[index].life;
@@ -523,11 +558,14 @@ class Simulation::Impl {
   Random random_;
   absl::Time now_;
   std::vector<Event> events_;  // A heap.
+  std::vector<std::function<void()>> actions_;
+  std::vector<uint32_t> free_slots_;
   uint64_t next_sequence_ = 0;
   uint64_t event_count_ = 0;
   uint64_t trace_ = 0;
   std::vector<SimPeer> peers_;
-  absl::btree_map<PeerId, PeerIndex> by_id_;
+  size_t live_count_ = 0;
+  absl::flat_hash_map<PeerId, PeerIndex, FirstBytes> by_id_;  // Never iterated.
   std::vector<Connection> connections_;
   std::vector<Loss> losses_;  // Links closed here whose LinkLost is due.
   bool feeding_ = false;
@@ -670,6 +708,8 @@ uint64_t Simulation::TraceHash() const { return impl_->trace_; }
 size_t Simulation::size() const { return impl_->peers_.size(); }
 
 std::vector<PeerIndex> Simulation::Live() const { return impl_->Live(); }
+
+size_t Simulation::LiveCount() const { return impl_->live_count_; }
 
 bool Simulation::IsLive(PeerIndex peer) const { return impl_->peers_[peer].live; }
 

@@ -56,6 +56,8 @@ struct SimulationOptions {
   absl::Duration crash_notice = absl::Seconds(1);
   absl::Duration index_time = absl::Milliseconds(1);
   size_t catalog_pages_max = 1'000'000;
+  // Called with every frame that is sent over a link that is up: the global observer.
+  std::function<void(PeerIndex from, PeerIndex to, const Frame&)> on_frame;
 };
 
 struct AddOptions {
@@ -164,6 +166,7 @@ class Simulation {
   uint64_t TraceHash() const;
   size_t size() const;
   std::vector<PeerIndex> Live() const;
+  size_t LiveCount() const;
   bool IsLive(PeerIndex peer) const;
   // A uniformly chosen live peer.
   PeerIndex RandomLive();

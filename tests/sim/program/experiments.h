@@ -1,0 +1,18 @@
+// The experiments of panal-sim. Each runs meshes of its own from the seed and returns a row a result.
+#pragma once
+
+#include <vector>
+
+#include "tests/sim/program/parameters.h"
+
+namespace panal::sim {
+
+// How many (record, query) pairs miss, against what the answers promise.
+std::vector<Row> RunRecall(const Parameters& parameters);
+// The same right after a share of the peers crashed at once, or left, and once the mesh is mended.
+std::vector<Row> RunCrash(const Parameters& parameters);
+std::vector<Row> RunLeave(const Parameters& parameters);
+// Work of index and queries, by the clamped capacity of peers.
+std::vector<Row> RunLoad(const Parameters& parameters);
+
+}  // namespace panal::sim

@@ -1,0 +1,65 @@
+// panal-sim: experiments on the mesh logic that ships, with thousands of simulated peers, from one seed.
+
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "tests/sim/program/experiments.h"
+#include "tests/sim/program/report.h"
+
+namespace panal::sim {
+namespace {
+
+using Run = std::vector<Row> (*)(const Parameters&);
+
+struct Experiment {
+  const char* help;
+  Run run;
+};
+
+const std::map<std::string, Experiment>& Experiments() {
+  static const auto* const experiments = new std::map<std::string, Experiment>{
+      {"recall", {"misses against the promise, and what a search costs", RunRecall}},
+      {"crash", {"the same right after --fail of the peers crashed, and once mended", RunCrash}},
+      {"leave", {"the same after --fail of the peers left", RunLeave}},
+      {"load", {"how evenly queries fall on peers by their capacity", RunLoad}},
+  };
+  return *experiments;
+}
+
+int Main(int argc, char** argv) {
+  Parameters parameters;
+  Format format = Format::kTable;
+  CLI::App app("Experiments on Panal's mesh logic with simulated peers. The same seed gives the same run.",
+               "panal-sim");
+  app.require_subcommand(1);
+  const std::map<std::string, Mix> mixes = {
+      {"homogeneous", Mix::kHomogeneous}, {"bubblestorm", Mix::kBubbleStorm}, {"gia", Mix::kGia}};
+  const std::map<std::string, Format> formats = {
+      {"table", Format::kTable}, {"csv", Format::kCsv}, {"json", Format::kJson}};
+  for (const auto& [name, experiment] : Experiments()) {
+    CLI::App* sub = app.add_subcommand(name, experiment.help);
+    sub->add_option("--peers", parameters.peers, "Peers of the mesh")->check(CLI::Range(1, 1'000'000));
+    sub->add_option("--seed", parameters.seed, "What everything random follows from");
+    sub->add_option("--recall", parameters.recalls, "Asked for; several are measured on one mesh")
+        ->check(CLI::Range(1e-9, 1.0))->delimiter(',');
+    sub->add_option("--trials", parameters.trials, "Pairs of a record and a query")
+        ->check(CLI::Range(1, 100'000'000));
+    sub->add_option("--mix", parameters.mix, "Capacities of the peers")
+        ->transform(CLI::CheckedTransformer(mixes));
+    sub->add_option("--fail", parameters.fail, "Share of the peers that fail")->check(CLI::Range(0.0, 0.99));
+    sub->add_option("-o,--output", format, "Form of the results")
+        ->transform(CLI::CheckedTransformer(formats));
+  }
+  CLI11_PARSE(app, argc, argv);
+  parameters.experiment = app.get_subcommands().front()->get_name();
+  std::vector<Row> rows = Experiments().at(parameters.experiment).run(parameters);
+  std::fputs(Print(rows, format).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+}  // namespace panal::sim
+
+int main(int argc, char** argv) { return panal::sim::Main(argc, argv); }

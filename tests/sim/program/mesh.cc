@@ -1,0 +1,209 @@
+#include "tests/sim/program/mesh.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/check.h"
+
+namespace panal::sim {
+namespace {
+
+constexpr char kCommonWord[] = "common";
+// While it grows a mesh gains this share of its size in every step.
+constexpr double kGrowth = 0.01;
+constexpr absl::Duration kGrowthStep = absl::Milliseconds(100);
+// Searches begin this far apart, so that many are under way at once without all in one instant.
+constexpr absl::Duration kSearchSpacing = absl::Milliseconds(20);
+
+SimulationOptions WithSeed(SimulationOptions options, uint64_t seed) {
+  options.seed = seed;
+  return options;
+}
+
+const char* NameOf(Mix mix) {
+  switch (mix) {
+    case Mix::kHomogeneous:
+      return "homogeneous";
+    case Mix::kBubbleStorm:
+      return "bubblestorm";
+    case Mix::kGia:
+      return "gia";
+  }
+  return "";
+}
+
+}  // namespace
+
+Mesh::Mesh(const Parameters& parameters, SimulationOptions options)
+    : parameters_(parameters), sim_([&] {
+        options = WithSeed(std::move(options), parameters.seed);
+        options.on_frame = [this](PeerIndex, PeerIndex, const Frame& frame) { OnFrame(frame); };
+        return options;
+      }()) {}
+
+// BubbleStorm's mix is that of its simulator; Gia's that of its Table 1, divided by ten so that the
+// capacity of most peers is 1. The degree is clamped (docs/protocol/overlay.md).
+double Mesh::NextCapacity() {
+  double draw = sim_.random().Unit();
+  auto pick = [draw](std::initializer_list<std::pair<double, double>> cumulative) {
+    for (auto [share, capacity] : cumulative) {
+      if (draw < share) return capacity;
+    }
+    return 1.0;
+  };
+  switch (parameters_.mix) {
+    case Mix::kHomogeneous:
+      return 1.0;
+    case Mix::kBubbleStorm:
+      return pick({{0.5, 1}, {0.7, 1.5}, {0.85, 2}, {0.95, 4}, {1.01, 8}});
+    case Mix::kGia:
+      return pick({{0.2, 0.1}, {0.65, 1}, {0.95, 10}, {0.999, 100}, {1.01, 1000}});
+  }
+  return 1.0;
+}
+
+bool Mesh::Grow() {
+  while (sim_.size() < static_cast<size_t>(parameters_.peers)) {
+    auto step = static_cast<size_t>(kGrowth * static_cast<double>(sim_.size())) + 1;
+    size_t end = std::min<size_t>(sim_.size() + step, parameters_.peers);
+    for (size_t known = sim_.size(); sim_.size() < end;) {
+      AddOptions add{.capacity = NextCapacity()};
+      if (known > 0) add.contact = static_cast<PeerIndex>(sim_.random().Below(known));
+      capacities_.push_back(add.capacity);
+      sim_.AddPeer(add);
+    }
+    sim_.Run(kGrowthStep);
+  }
+  return Settle();
+}
+
+bool Mesh::Settle(absl::Duration limit) {
+  absl::Time end = sim_.now() + limit;
+  while (sim_.now() < end) {
+    sim_.Run(absl::Seconds(2));
+    std::vector<PeerIndex> live = sim_.Live();
+    auto size = static_cast<double>(live.size());
+    bool settled = std::all_of(live.begin(), live.end(), [&](PeerIndex peer) {
+      MeshEstimate estimate = sim_.CoreOf(peer).Estimate();
+      return estimate.measured && std::abs(estimate.peers / size - 1) <= 0.05;
+    });
+    if (settled || live.size() == 1) return true;
+  }
+  return false;
+}
+
+void Mesh::PublishRecords(int count) {
+  std::vector<PeerIndex> live = sim_.Live();
+  for (int i = 0; i < count; ++i) {
+    std::string name = absl::StrCat(kCommonWord, " ", next_record_++);
+    PeerIndex publisher = live[sim_.random().Below(live.size())];
+    uint32_t page = sim_.Publish(publisher, {FileRecord(name)}).front();
+    published_.push_back({std::move(name), publisher, page});
+    sim_.Run(kSearchSpacing);
+  }
+  auto spread = [this] {
+    return std::all_of(published_.begin(), published_.end(), [this](const Published& one) {
+      return sim_.SpreadOf(one.publisher, one.page).has_value();
+    });
+  };
+  PANAL_CHECK(sim_.RunUntil(spread, absl::Minutes(2)));
+}
+
+double Mesh::CopiesPerPage() const {
+  double copies = 0;
+  for (const Published& one : published_) {
+    copies += sim_.SpreadOf(one.publisher, one.page)->copies;
+  }
+  return copies / static_cast<double>(published_.size());
+}
+
+double Mesh::CopiesWanted() const {
+  double copies = 0;
+  for (const Published& one : published_) {
+    copies += sim_.SpreadOf(one.publisher, one.page)->target;
+  }
+  return copies / static_cast<double>(published_.size());
+}
+
+void Mesh::ForgetRecordsOfTheDead() {
+  published_.erase(std::remove_if(published_.begin(), published_.end(),
+                                  [this](const Published& one) { return !sim_.IsLive(one.publisher); }),
+                   published_.end());
+}
+
+void Mesh::OnFrame(const Frame& frame) {
+  const auto* cast = std::get_if<Cast>(&frame);
+  if (cast == nullptr || !std::holds_alternative<QueryPayload>(cast->payload)) return;
+  hops_max_ = std::max(hops_max_, cast->hops);
+}
+
+Searched Mesh::SearchAll(int queries, double recall) {
+  Searched searched;
+  searched.misses.records = static_cast<int>(published_.size());
+  searched.misses.queries = queries;
+  std::vector<PeerIndex> origins = sim_.Live();
+  for (size_t i = origins.size() - 1; i > 0; --i) {
+    std::swap(origins[i], origins[sim_.random().Below(i + 1)]);
+  }
+  Traffic before = sim_.traffic();
+  std::vector<double> latencies;
+  for (int query = 0; query < queries; ++query) {
+    hops_max_ = 0;
+    SearchResult result = sim_.Search(origins[query % origins.size()], kCommonWord,
+                                      {.recall = recall, .timeout = absl::Seconds(20)});
+    PANAL_CHECK(result.done);
+    Judge(result, query, searched);
+    searched.depth_mean += hops_max_;
+    searched.depth_max = std::max(searched.depth_max, hops_max_);
+    latencies.push_back(absl::ToDoubleMilliseconds(result.elapsed));
+  }
+  Traffic after = sim_.traffic();
+  double count = queries;
+  auto frames = [&](const std::string& kind) {
+    return static_cast<double>(after.by_kind[kind].frames - before.by_kind[kind].frames) / count;
+  };
+  searched.casts_per_query = frames("cast_query");
+  searched.answers_per_query = frames("answer");
+  for (double* sum : {&searched.promised_miss, &searched.peers_reached, &searched.depth_mean,
+                      &searched.complete, &searched.size_error}) {
+    *sum /= count;
+  }
+  searched.latency_ms = Quantile(std::move(latencies), 0.5);
+  return searched;
+}
+
+void Mesh::Judge(const SearchResult& result, int query, Searched& searched) const {
+  std::vector<std::string> found;
+  for (const Hit& hit : result.hits) found.push_back(hit.record.name);
+  std::sort(found.begin(), found.end());
+  for (size_t record = 0; record < published_.size(); ++record) {
+    if (std::binary_search(found.begin(), found.end(), published_[record].name)) continue;
+    searched.misses.missed.push_back({static_cast<int>(record), query});
+  }
+  auto size = static_cast<double>(sim_.LiveCount());
+  searched.promised_miss += 1 - result.summary.recall;
+  searched.peers_reached += static_cast<double>(result.summary.peers_reached);
+  searched.complete += result.summary.complete ? 1 : 0;
+  searched.size_error += std::abs(static_cast<double>(result.summary.mesh_size) / size - 1);
+}
+
+Row BeginRow(const Parameters& parameters) {
+  Row row;
+  row.Add("experiment", parameters.experiment);
+  row.Add("peers", int64_t{parameters.peers});
+  row.Add("seed", static_cast<int64_t>(parameters.seed));
+  row.Add("mix", NameOf(parameters.mix));
+  return row;
+}
+
+void EndRow(Row& row, const Simulation& sim, absl::Time begun) {
+  row.Add("events", static_cast<int64_t>(sim.events()));
+  row.Add("seconds", absl::ToDoubleSeconds(absl::Now() - begun));
+  row.Add("trace_hash", absl::StrCat(absl::Hex(sim.TraceHash(), absl::kZeroPad16)));
+}
+
+}  // namespace panal::sim

@@ -1,0 +1,82 @@
+// A simulated mesh as the experiments need it: grown, settled, with records published and searched.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "tests/sim/program/parameters.h"
+#include "tests/sim/program/statistics.h"
+#include "tests/sim/simulator.h"
+
+namespace panal::sim {
+
+// What many searches for all records brought.
+struct Searched {
+  Misses misses;
+  double promised_miss = 0;         // Mean of 1 - recall over the summaries.
+  double peers_reached = 0;         // Mean of the summaries.
+  double casts_per_query = 0;       // Frames that carry a query, over links.
+  double answers_per_query = 0;     // Frames that carry answers.
+  double depth_mean = 0;            // Links from the origin to the farthest peer asked.
+  int depth_max = 0;
+  double complete = 0;              // Share of searches that say the promise was kept.
+  double latency_ms = 0;            // Median until the summary, virtual.
+  double size_error = 0;            // Mean of |mesh size said / true - 1|.
+};
+
+class Mesh {
+ public:
+  // `catalog_pages_max`, latencies and loss are the simulator's defaults unless set in `options`.
+  Mesh(const Parameters& parameters, SimulationOptions options = {});
+
+  // Grows the mesh through random peers, by a tenth a second, and waits until every peer estimates its
+  // size within 5 %. False when that takes more than ten virtual minutes.
+  bool Grow();
+  bool Settle(absl::Duration limit = absl::Minutes(10));
+
+  // One record a page at a random live peer each, and waits until all are spread.
+  void PublishRecords(int count);
+  // Mean copies and copies wanted of the pages as their publishers count them.
+  double CopiesPerPage() const;
+  double CopiesWanted() const;
+
+  // `queries` searches for all records, from peers that are chosen at random, each once while there are
+  // enough. Records count as there when `is_there` holds for them.
+  Searched SearchAll(int queries, double recall);
+  // Records of publishers that are no longer live do not count from now on.
+  void ForgetRecordsOfTheDead();
+
+  Simulation& sim() { return sim_; }
+
+  const Parameters& parameters() const { return parameters_; }
+
+  const std::vector<double>& capacities() const { return capacities_; }
+
+ private:
+  struct Published {
+    std::string name;
+    PeerIndex publisher;
+    uint32_t page;
+  };
+
+  double NextCapacity();
+  void OnFrame(const Frame& frame);
+  void Judge(const SearchResult& result, int query, Searched& searched) const;
+
+  const Parameters parameters_;
+  Simulation sim_;
+  std::vector<double> capacities_;  // By peer.
+  std::vector<Published> published_;
+  int next_record_ = 0;
+  // Of the searches under way.
+  int hops_max_ = 0;
+};
+
+// The first fields of every row: what was run.
+Row BeginRow(const Parameters& parameters);
+// And the last: how much work it was. `begun`: real time.
+void EndRow(Row& row, const Simulation& sim, absl::Time begun);
+
+}  // namespace panal::sim

@@ -1,0 +1,45 @@
+// What an experiment of panal-sim is run with, and what it says.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace panal::sim {
+
+// How unequal the peers are (docs/benchmarks.md: Mixes).
+enum class Mix { kHomogeneous, kBubbleStorm, kGia };
+
+struct Parameters {
+  std::string experiment;
+  int peers = 1000;
+  uint64_t seed = 1;
+  // Asked for, above 0, at most 1. Several are measured on the same mesh.
+  std::vector<double> recalls = {0.9999};
+  // Pairs of a record and a query; the square root of it are records, as many are queries.
+  int trials = 40'000;
+  Mix mix = Mix::kHomogeneous;
+  // Share of the peers that fail or are hostile.
+  double fail = 0.5;
+  // What hostile peers do, or which baseline is run.
+  std::string variant;
+  // Virtual hours of `churn`.
+  double hours = 6;
+};
+
+using Value = std::variant<int64_t, double, std::string>;
+
+// One row of results: names and values in the order they are printed.
+class Row {
+ public:
+  void Add(std::string name, Value value) { values_.emplace_back(std::move(name), std::move(value)); }
+
+  const std::vector<std::pair<std::string, Value>>& values() const { return values_; }
+
+ private:
+  std::vector<std::pair<std::string, Value>> values_;
+};
+
+}  // namespace panal::sim
