@@ -72,6 +72,7 @@ class Simulation::Impl {
     double capacity = 1.0;
     bool live = false;
     bool leaving = false;
+    absl::Time started;
     uint32_t life = 0;  // Rises with every start; what belongs to an earlier one is dropped.
     std::unique_ptr<Random> random;
     std::unique_ptr<Core> core;
@@ -166,6 +167,7 @@ class Simulation::Impl {
     peer.live = true;
     ++live_count_;
     peer.leaving = false;
+    peer.started = now_;
     ++peer.life;
     peer.random = std::make_unique<Random>(random_.Next());
     CoreOptions core = options_.core;
@@ -345,11 +347,24 @@ class Simulation::Impl {
     PeerIndex at = to->second;
     if (options_.on_frame) options_.on_frame(from, at, send.frame);
     if (connections_[connection].broken) return;
-    auto frame = std::make_shared<Frame>(std::move(send.frame));
-    At(Latency(from, at), [=, this] {
+    absl::Duration delay = Latency(from, at);
+    if (options_.tamper) delay += options_.tamper(from, at, send.frame);
+    if (Chance(options_.loss) || delay == absl::InfiniteDuration()) return;
+    if (options_.reorder_max > absl::ZeroDuration()) delay += random_.Unit() * options_.reorder_max;
+    auto frame = std::make_shared<const Frame>(std::move(send.frame));
+    Deliver(from, at, connection, frame, delay);
+    if (Chance(options_.duplication)) Deliver(from, at, connection, frame, 2 * delay);
+  }
+
+  // Draws nothing where the fault is switched off.
+  bool Chance(double share) { return share > 0 && random_.Unit() < share; }
+
+  void Deliver(PeerIndex from, PeerIndex at, uint64_t connection,
+               std::shared_ptr<const Frame> frame, absl::Duration delay) {
+    At(delay, [=, this, frame = std::move(frame)] {
       if (!connections_[connection].UpAt(at)) return;
       Trace(Mix64(frame->index()) ^ from);
-      Feed(at, FrameReceived{peers_[from].id, std::move(*frame)});
+      Feed(at, FrameReceived{peers_[from].id, *frame});
     });
   }
 
@@ -699,6 +714,10 @@ bool Simulation::RunUntil(const std::function<bool()>& done, absl::Duration limi
   return true;
 }
 
+void Simulation::At(absl::Duration delay, std::function<void()> action) {
+  impl_->At(delay, std::move(action));
+}
+
 absl::Time Simulation::now() const { return impl_->now_; }
 
 uint64_t Simulation::seed() const { return impl_->seed_; }
@@ -710,6 +729,16 @@ size_t Simulation::size() const { return impl_->peers_.size(); }
 std::vector<PeerIndex> Simulation::Live() const { return impl_->Live(); }
 
 size_t Simulation::LiveCount() const { return impl_->live_count_; }
+
+absl::Time Simulation::StartedAt(PeerIndex peer) const { return impl_->peers_[peer].started; }
+
+std::vector<PeerIndex> Simulation::LinksOf(PeerIndex peer) const {
+  std::vector<PeerIndex> others;
+  for (auto [other, connection] : impl_->peers_[peer].links) {
+    if (impl_->peers_[other].live && !impl_->connections_[connection].broken) others.push_back(other);
+  }
+  return others;
+}
 
 bool Simulation::IsLive(PeerIndex peer) const { return impl_->peers_[peer].live; }
 

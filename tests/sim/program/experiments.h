@@ -12,6 +12,15 @@ std::vector<Row> RunRecall(const Parameters& parameters);
 // The same right after a share of the peers crashed at once, or left, and once the mesh is mended.
 std::vector<Row> RunCrash(const Parameters& parameters);
 std::vector<Row> RunLeave(const Parameters& parameters);
+// Reach of broadcasts right after --fail of the peers crashed, with Panal's parameters or HyParView's
+// (variant `hyparview`), and how long healing takes.
+std::vector<Row> RunBroadcast(const Parameters& parameters);
+// Recall while a share of the peers is hostile; the variant says how.
+std::vector<Row> RunHostile(const Parameters& parameters);
+// Sessions of peers begin and end for hours; recall of what live peers publish.
+std::vector<Row> RunChurn(const Parameters& parameters);
+// What flooding, expanding rings and random walks cost for the same recall; for comparison only.
+std::vector<Row> RunBaseline(const Parameters& parameters);
 // Work of index and queries, by the clamped capacity of peers.
 std::vector<Row> RunLoad(const Parameters& parameters);
 

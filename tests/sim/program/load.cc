@@ -20,6 +20,7 @@ std::vector<Row> RunLoad(const Parameters& parameters) {
   absl::Time begun = absl::Now();
   Mesh mesh(parameters);
   mesh.Grow();
+  mesh.Settle();
   mesh.PublishRecords(1);
   std::vector<double> before;
   for (PeerIndex peer = 0; peer < mesh.sim().size(); ++peer) {

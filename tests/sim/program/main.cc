@@ -23,6 +23,10 @@ const std::map<std::string, Experiment>& Experiments() {
       {"recall", {"misses against the promise, and what a search costs", RunRecall}},
       {"crash", {"the same right after --fail of the peers crashed, and once mended", RunCrash}},
       {"leave", {"the same after --fail of the peers left", RunLeave}},
+      {"broadcast", {"reach of broadcasts right after --fail of the peers crashed, and healing", RunBroadcast}},
+      {"hostile", {"recall while --fail of the peers misbehave as --variant says", RunHostile}},
+      {"churn", {"recall of what live peers publish while sessions begin and end for --hours", RunChurn}},
+      {"baseline", {"what flooding, expanding rings and random walks cost; for comparison only", RunBaseline}},
       {"load", {"how evenly queries fall on peers by their capacity", RunLoad}},
   };
   return *experiments;
@@ -49,6 +53,12 @@ int Main(int argc, char** argv) {
     sub->add_option("--mix", parameters.mix, "Capacities of the peers")
         ->transform(CLI::CheckedTransformer(mixes));
     sub->add_option("--fail", parameters.fail, "Share of the peers that fail")->check(CLI::Range(0.0, 0.99));
+    sub->add_option("--variant", parameters.variant,
+                    "broadcast: panal or hyparview; hostile: drop, late, counts, size or amplify")
+        ->check(CLI::IsMember({"panal", "hyparview", "drop", "late", "counts", "size", "amplify"}));
+    sub->add_option("--hours", parameters.hours, "Virtual hours of churn")->check(CLI::Range(0.1, 1000.0));
+    sub->add_option("--graph", parameters.graph, "baseline: an edge list instead of Panal's own links")
+        ->check(CLI::ExistingFile);
     sub->add_option("-o,--output", format, "Form of the results")
         ->transform(CLI::CheckedTransformer(formats));
   }

@@ -66,7 +66,7 @@ double Mesh::NextCapacity() {
   return 1.0;
 }
 
-bool Mesh::Grow() {
+void Mesh::Grow() {
   while (sim_.size() < static_cast<size_t>(parameters_.peers)) {
     auto step = static_cast<size_t>(kGrowth * static_cast<double>(sim_.size())) + 1;
     size_t end = std::min<size_t>(sim_.size() + step, parameters_.peers);
@@ -78,7 +78,6 @@ bool Mesh::Grow() {
     }
     sim_.Run(kGrowthStep);
   }
-  return Settle();
 }
 
 bool Mesh::Settle(absl::Duration limit) {
@@ -96,13 +95,25 @@ bool Mesh::Settle(absl::Duration limit) {
   return false;
 }
 
+void Mesh::PublishOne(PeerIndex peer) {
+  std::string name = absl::StrCat(kCommonWord, " ", published_.size());
+  uint32_t page = sim_.Publish(peer, {FileRecord(name)}).front();
+  counted_.push_back(published_.size());
+  published_.push_back({std::move(name), peer, page});
+}
+
+PeerIndex Mesh::AddPublisher() {
+  AddOptions add{.capacity = NextCapacity(), .contact = sim_.RandomLive()};
+  capacities_.push_back(add.capacity);
+  PeerIndex peer = sim_.AddPeer(add);
+  PublishOne(peer);
+  return peer;
+}
+
 void Mesh::PublishRecords(int count) {
   std::vector<PeerIndex> live = sim_.Live();
   for (int i = 0; i < count; ++i) {
-    std::string name = absl::StrCat(kCommonWord, " ", next_record_++);
-    PeerIndex publisher = live[sim_.random().Below(live.size())];
-    uint32_t page = sim_.Publish(publisher, {FileRecord(name)}).front();
-    published_.push_back({std::move(name), publisher, page});
+    PublishOne(live[sim_.random().Below(live.size())]);
     sim_.Run(kSearchSpacing);
   }
   auto spread = [this] {
@@ -111,6 +122,14 @@ void Mesh::PublishRecords(int count) {
     });
   };
   PANAL_CHECK(sim_.RunUntil(spread, absl::Minutes(2)));
+}
+
+void Mesh::CountRecordsOfTheLive(absl::Duration age) {
+  counted_.clear();
+  for (size_t i = 0; i < published_.size(); ++i) {
+    PeerIndex publisher = published_[i].publisher;
+    if (sim_.IsLive(publisher) && sim_.now() - sim_.StartedAt(publisher) >= age) counted_.push_back(i);
+  }
 }
 
 double Mesh::CopiesPerPage() const {
@@ -129,12 +148,6 @@ double Mesh::CopiesWanted() const {
   return copies / static_cast<double>(published_.size());
 }
 
-void Mesh::ForgetRecordsOfTheDead() {
-  published_.erase(std::remove_if(published_.begin(), published_.end(),
-                                  [this](const Published& one) { return !sim_.IsLive(one.publisher); }),
-                   published_.end());
-}
-
 void Mesh::OnFrame(const Frame& frame) {
   const auto* cast = std::get_if<Cast>(&frame);
   if (cast == nullptr || !std::holds_alternative<QueryPayload>(cast->payload)) return;
@@ -143,7 +156,7 @@ void Mesh::OnFrame(const Frame& frame) {
 
 Searched Mesh::SearchAll(int queries, double recall) {
   Searched searched;
-  searched.misses.records = static_cast<int>(published_.size());
+  searched.misses.records = static_cast<int>(counted_.size());
   searched.misses.queries = queries;
   std::vector<PeerIndex> origins = sim_.Live();
   for (size_t i = origins.size() - 1; i > 0; --i) {
@@ -180,8 +193,8 @@ void Mesh::Judge(const SearchResult& result, int query, Searched& searched) cons
   std::vector<std::string> found;
   for (const Hit& hit : result.hits) found.push_back(hit.record.name);
   std::sort(found.begin(), found.end());
-  for (size_t record = 0; record < published_.size(); ++record) {
-    if (std::binary_search(found.begin(), found.end(), published_[record].name)) continue;
+  for (size_t record = 0; record < counted_.size(); ++record) {
+    if (std::binary_search(found.begin(), found.end(), published_[counted_[record]].name)) continue;
     searched.misses.missed.push_back({static_cast<int>(record), query});
   }
   auto size = static_cast<double>(sim_.LiveCount());

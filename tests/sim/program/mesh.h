@@ -31,9 +31,9 @@ class Mesh {
   // `catalog_pages_max`, latencies and loss are the simulator's defaults unless set in `options`.
   Mesh(const Parameters& parameters, SimulationOptions options = {});
 
-  // Grows the mesh through random peers, by a tenth a second, and waits until every peer estimates its
-  // size within 5 %. False when that takes more than ten virtual minutes.
-  bool Grow();
+  // Grows the mesh through random peers, by a tenth a second.
+  void Grow();
+  // Waits until every peer estimates its size within 5 %. False when that takes longer than `limit`.
   bool Settle(absl::Duration limit = absl::Minutes(10));
 
   // One record a page at a random live peer each, and waits until all are spread.
@@ -42,11 +42,16 @@ class Mesh {
   double CopiesPerPage() const;
   double CopiesWanted() const;
 
-  // `queries` searches for all records, from peers that are chosen at random, each once while there are
-  // enough. Records count as there when `is_there` holds for them.
+  // `queries` searches for all records that count, which are all that were published unless said otherwise,
+  // from peers that are chosen at random, each once while there are enough.
   Searched SearchAll(int queries, double recall);
-  // Records of publishers that are no longer live do not count from now on.
-  void ForgetRecordsOfTheDead();
+
+  // For meshes whose peers come and go: publishes a record of `peer`, without waiting for its spread.
+  void PublishOne(PeerIndex peer);
+  // A new peer, which joins through a random one and publishes a record.
+  PeerIndex AddPublisher();
+  // From now on those records count whose publisher has been running for `age`.
+  void CountRecordsOfTheLive(absl::Duration age);
 
   Simulation& sim() { return sim_; }
 
@@ -69,7 +74,7 @@ class Mesh {
   Simulation sim_;
   std::vector<double> capacities_;  // By peer.
   std::vector<Published> published_;
-  int next_record_ = 0;
+  std::vector<size_t> counted_;      // In `published_`.
   // Of the searches under way.
   int hops_max_ = 0;
 };

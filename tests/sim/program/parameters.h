@@ -23,8 +23,10 @@ struct Parameters {
   Mix mix = Mix::kHomogeneous;
   // Share of the peers that fail or are hostile.
   double fail = 0.5;
-  // What hostile peers do, or which baseline is run.
+  // What hostile peers do, or whose parameters are taken.
   std::string variant;
+  // `baseline`: a file with another graph than Panal's (graph.h).
+  std::string graph;
   // Virtual hours of `churn`.
   double hours = 6;
 };

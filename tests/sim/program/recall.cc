@@ -30,7 +30,8 @@ void AddSearched(Row& row, const Searched& searched, Random& random) {
 
 // A mesh that stands, with as many records as the trials need.
 bool Prepare(Mesh& mesh) {
-  bool settled = mesh.Grow();
+  mesh.Grow();
+  bool settled = mesh.Settle();
   mesh.PublishRecords(SideOf(mesh.parameters().trials));
   return settled;
 }

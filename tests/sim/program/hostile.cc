@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/time/clock.h"
+#include "tests/sim/program/experiments.h"
+#include "tests/sim/program/mesh.h"
+
+namespace panal::sim {
+namespace {
+
+constexpr absl::Duration kNoDelay = absl::ZeroDuration();
+// A late answer comes after most of a search's time. Guess.
+constexpr absl::Duration kLate = absl::Seconds(6);
+// How much a peer that lies about sizes exaggerates, and one that amplifies enlarges.
+constexpr double kExaggeration = 10;
+constexpr uint32_t kAmplification = 1000;
+
+// What one frame of a hostile peer becomes.
+using Behavior = absl::Duration (*)(Frame&);
+
+// Takes part in everything but never answers: its range is lost unless it is sent elsewhere.
+absl::Duration Drop(Frame& frame) {
+  return std::holds_alternative<Answer>(frame) ? absl::InfiniteDuration() : kNoDelay;
+}
+
+absl::Duration Delay(Frame& frame) { return std::holds_alternative<Answer>(frame) ? kLate : kNoDelay; }
+
+// Claims to have asked everybody it was to ask, and found nothing.
+absl::Duration LieAboutCounts(Frame& frame) {
+  if (auto* answer = std::get_if<Answer>(&frame)) {
+    answer->visited += answer->unanswered;
+    answer->unanswered = 0;
+    answer->hits.clear();
+  }
+  return kNoDelay;
+}
+
+absl::Duration LieAboutSize(Frame& frame) {
+  if (auto* share = std::get_if<Measure>(&frame)) {
+    share->count *= kExaggeration;
+    share->last_count *= kExaggeration;
+  }
+  return kNoDelay;
+}
+
+// Asks for far larger bubbles than it was asked for.
+absl::Duration Amplify(Frame& frame) {
+  if (auto* cast = std::get_if<Cast>(&frame)) {
+    cast->end = std::min(kBubbleSizeMax, cast->begin + (cast->end - cast->begin) * kAmplification);
+  }
+  return kNoDelay;
+}
+
+Behavior BehaviorOf(const std::string& variant) {
+  if (variant == "late") return Delay;
+  if (variant == "counts") return LieAboutCounts;
+  if (variant == "size") return LieAboutSize;
+  if (variant == "amplify") return Amplify;
+  return Drop;
+}
+
+}  // namespace
+
+std::vector<Row> RunHostile(const Parameters& parameters) {
+  absl::Time begun = absl::Now();
+  auto hostile = std::make_shared<absl::flat_hash_set<PeerIndex>>();
+  SimulationOptions options;
+  options.tamper = [hostile, behavior = BehaviorOf(parameters.variant)](PeerIndex from, PeerIndex,
+                                                                        Frame& frame) {
+    return hostile->contains(from) ? behavior(frame) : kNoDelay;
+  };
+  Mesh mesh(parameters, options);
+  Simulation& sim = mesh.sim();
+  mesh.Grow();
+  mesh.Settle();
+  std::vector<PeerIndex> peers = sim.Live();
+  for (PeerIndex peer : peers) {
+    if (sim.random().Unit() < parameters.fail) hostile->insert(peer);
+  }
+  mesh.PublishRecords(static_cast<int>(std::lround(std::sqrt(static_cast<double>(parameters.trials)))));
+  sim.Run(absl::Minutes(2));
+  Searched searched = mesh.SearchAll(
+      static_cast<int>(std::lround(std::sqrt(static_cast<double>(parameters.trials)))),
+      parameters.recalls.front());
+  sim.CheckInvariants();
+  Row row = BeginRow(parameters);
+  row.Add("variant", parameters.variant.empty() ? "drop" : parameters.variant);
+  row.Add("hostile", static_cast<double>(hostile->size()) / static_cast<double>(peers.size()));
+  row.Add("recall", parameters.recalls.front());
+  row.Add("promised_miss", searched.promised_miss);
+  row.Add("measured_miss", searched.misses.rate());
+  row.Add("measured_miss_high", RateHigh(searched.misses, sim.random()));
+  row.Add("complete", searched.complete);
+  row.Add("peers_reached", searched.peers_reached);
+  row.Add("messages_per_query", searched.casts_per_query);
+  row.Add("latency_ms", searched.latency_ms);
+  row.Add("size_error", searched.size_error);
+  EndRow(row, sim, begun);
+  return {row};
+}
+
+}  // namespace panal::sim
