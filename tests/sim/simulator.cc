@@ -9,7 +9,6 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
@@ -47,14 +46,18 @@ Record FileRecord(absl::string_view name, uint64_t size_bytes) {
 
 namespace {
 
-// Ids are random already.
-struct FirstBytes {
-  size_t operator()(const PeerId& id) const {
-    size_t hash = 0;
-    std::memcpy(&hash, id.bytes.data(), sizeof(hash));
-    return hash;
-  }
-};
+// Ids carry the index of their peer in their last bytes, so that it is found without a table; what is before
+// them is random.
+PeerId MakeId(std::string bytes, PeerIndex index) {
+  std::memcpy(bytes.data() + bytes.size() - sizeof(index), &index, sizeof(index));
+  return *PeerId::FromBytes(bytes);
+}
+
+PeerIndex IndexIn(const PeerId& id) {
+  PeerIndex index = 0;
+  std::memcpy(&index, id.bytes.data() + id.bytes.size() - sizeof(index), sizeof(index));
+  return index;
+}
 
 }  // namespace
 
@@ -149,12 +152,10 @@ class Simulation::Impl {
     if (!contact && !add.without_contact) contact = FirstLive();
     peers_.emplace_back();
     SimPeer& peer = peers_.back();
-    std::string name = random_.Bytes(PeerId::kSize);
-    peer.id = *PeerId::FromBytes(name);
+    peer.id = MakeId(random_.Bytes(PeerId::kSize), index);
     peer.address = absl::StrCat("p", index, ":7401");
     peer.capacity = add.capacity;
     peer.catalog = std::make_unique<SimCatalog>(peer.id, options_.catalog_pages_max);
-    by_id_[peer.id] = index;
     std::vector<PeerContact> known;
     for (PeerIndex other : add.known) known.push_back(ContactOf(other));
     StartPeer(index, std::move(known));
@@ -231,12 +232,18 @@ class Simulation::Impl {
   }
 
   std::optional<PeerIndex> Resolve(const PeerContact& contact) const {
-    auto it = by_id_.find(contact.id);
-    if (it == by_id_.end()) return std::nullopt;
-    const SimPeer& peer = peers_[it->second];
+    std::optional<PeerIndex> index = IndexOf(contact.id);
+    if (!index) return std::nullopt;
     const std::vector<std::string>& tried = contact.addresses;
-    bool there = std::find(tried.begin(), tried.end(), peer.address) != tried.end();
-    return there ? std::optional<PeerIndex>(it->second) : std::nullopt;
+    bool there = std::find(tried.begin(), tried.end(), peers_[*index].address) != tried.end();
+    return there ? index : std::nullopt;
+  }
+
+  // Nothing for an id that no peer has: hostile peers make some up.
+  std::optional<PeerIndex> IndexOf(const PeerId& id) const {
+    PeerIndex index = IndexIn(id);
+    if (index >= peers_.size() || peers_[index].id != id) return std::nullopt;
+    return index;
   }
 
   void OpenConnection(PeerIndex from, const PeerContact& contact) {
@@ -336,15 +343,15 @@ class Simulation::Impl {
   }
 
   void Send(PeerIndex from, SendFrame& send) {
-    auto to = by_id_.find(send.to);
-    if (to == by_id_.end()) return;
-    auto link = peers_[from].links.find(to->second);
+    std::optional<PeerIndex> to = IndexOf(send.to);
+    if (!to) return;
+    auto link = peers_[from].links.find(*to);
     if (link == peers_[from].links.end()) return;  // As the runtime: dropped without a link.
     Counter& counter = sent_[FrameKind(send.frame)];
     ++counter.frames;
     counter.bytes += FrameSize(send.frame);
     uint64_t connection = link->second;
-    PeerIndex at = to->second;
+    PeerIndex at = *to;
     if (options_.on_frame) options_.on_frame(from, at, send.frame);
     if (connections_[connection].broken) return;
     absl::Duration delay = Latency(from, at);
@@ -399,10 +406,10 @@ class Simulation::Impl {
   void Perform(PeerIndex index, const Dial& dial) { OpenConnection(index, dial.peer); }
 
   void Perform(PeerIndex index, const CloseLink& close) {
-    auto other = by_id_.find(close.peer);
-    if (other == by_id_.end()) return;
-    auto it = peers_[index].links.find(other->second);
-    if (it != peers_[index].links.end()) CloseAt(index, other->second, it->second, true);
+    std::optional<PeerIndex> other = IndexOf(close.peer);
+    if (!other) return;
+    auto it = peers_[index].links.find(*other);
+    if (it != peers_[index].links.end()) CloseAt(index, *other, it->second, true);
   }
 
   void Perform(PeerIndex index, SendFrame& send) { Send(index, send); }
@@ -580,7 +587,6 @@ class Simulation::Impl {
   uint64_t trace_ = 0;
   std::vector<SimPeer> peers_;
   size_t live_count_ = 0;
-  absl::flat_hash_map<PeerId, PeerIndex, FirstBytes> by_id_;  // Never iterated.
   std::vector<Connection> connections_;
   std::vector<Loss> losses_;  // Links closed here whose LinkLost is due.
   bool feeding_ = false;
@@ -753,9 +759,7 @@ Random& Simulation::random() { return impl_->random_; }
 const PeerId& Simulation::IdOf(PeerIndex peer) const { return impl_->peers_[peer].id; }
 
 std::optional<PeerIndex> Simulation::IndexOf(const PeerId& id) const {
-  auto it = impl_->by_id_.find(id);
-  if (it == impl_->by_id_.end()) return std::nullopt;
-  return it->second;
+  return impl_->IndexOf(id);
 }
 
 const Core& Simulation::CoreOf(PeerIndex peer) const {
@@ -778,54 +782,5 @@ Traffic Simulation::traffic() const {
 }
 
 uint64_t Simulation::events() const { return impl_->event_count_; }
-
-std::string Simulation::CheckSymmetric() const {
-  std::string wrong;
-  for (PeerIndex peer : Live()) {
-    for (const PeerId& id : CoreOf(peer).ActiveView()) {
-      PeerIndex other = *IndexOf(id);
-      if (!IsLive(other)) {
-        absl::StrAppend(&wrong, "peer ", peer, " has the dead peer ", other, "; ");
-        continue;
-      }
-      std::vector<PeerId> back = CoreOf(other).ActiveView();
-      bool mutual = std::binary_search(back.begin(), back.end(), IdOf(peer));
-      if (!mutual) absl::StrAppend(&wrong, "peer ", peer, " -> ", other, " is one-sided; ");
-    }
-  }
-  return wrong;
-}
-
-std::string Simulation::CheckConnected() const {
-  std::vector<PeerIndex> live = Live();
-  if (live.empty()) return "";
-  absl::btree_set<PeerIndex> seen = {live.front()};
-  std::vector<PeerIndex> open = {live.front()};
-  while (!open.empty()) {
-    PeerIndex peer = open.back();
-    open.pop_back();
-    for (const PeerId& id : CoreOf(peer).ActiveView()) {
-      PeerIndex other = *IndexOf(id);
-      if (IsLive(other) && seen.insert(other).second) open.push_back(other);
-    }
-  }
-  if (seen.size() == live.size()) return "";
-  return absl::StrCat("peer ", live.front(), " reaches ", seen.size(), " of ", live.size());
-}
-
-std::string Simulation::CheckDegrees(size_t least, size_t most) const {
-  std::string wrong;
-  for (PeerIndex peer : Live()) {
-    size_t degree = CoreOf(peer).ActiveView().size();
-    if (degree < least || degree > most) {
-      absl::StrAppend(&wrong, "peer ", peer, " has ", degree, " neighbors; ");
-    }
-  }
-  return wrong;
-}
-
-void Simulation::CheckInvariants() const {
-  for (PeerIndex peer : Live()) CoreOf(peer).CheckInvariants();
-}
 
 }  // namespace panal::sim

@@ -4,8 +4,6 @@
 #include <functional>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
-#include "absl/time/clock.h"
 #include "server/processing/search/sizes.h"
 #include "tests/sim/program/experiments.h"
 #include "tests/sim/program/graph.h"
@@ -16,7 +14,7 @@ namespace {
 
 constexpr int kRecords = 100;
 constexpr int kQueries = 100;
-constexpr int kWalkers = 32;     // Lv et al., ICS 2002.
+constexpr int kWalkers = 32;  // Lv et al., ICS 2002.
 constexpr int kTtlMax = 64;
 constexpr int kStepsMax = 1 << 20;
 
@@ -33,33 +31,42 @@ int CopiesFor(size_t peers) {
   return static_cast<int>(PageCopies(shape, SearchOptions().lambda));
 }
 
-// Where the copies of the records are: `copies` distinct peers each, chosen at random.
-std::vector<absl::flat_hash_set<uint32_t>> Place(const Graph& graph, int copies, Random& random) {
-  std::vector<absl::flat_hash_set<uint32_t>> holders(kRecords);
-  size_t count = std::min<size_t>(copies, graph.size());
-  for (auto& some : holders) {
-    while (some.size() < count) some.insert(static_cast<uint32_t>(random.Below(graph.size())));
+// Which peers hold a record.
+using Holders = std::vector<bool>;
+
+// `copies` distinct peers for each record, chosen at random.
+std::vector<Holders> Place(const Graph& graph, int copies, Random& random) {
+  std::vector<Holders> records(kRecords, Holders(graph.size(), false));
+  size_t wanted = std::min<size_t>(copies, graph.size());
+  for (Holders& holders : records) {
+    for (size_t count = 0; count < wanted;) {
+      size_t peer = random.Below(graph.size());
+      if (holders[peer]) continue;
+      holders[peer] = true;
+      ++count;
+    }
   }
-  return holders;
+  return records;
 }
 
-Cost Measure(const Graph& graph, const std::vector<absl::flat_hash_set<uint32_t>>& holders, Random& random,
+Cost Measure(const Graph& graph, const std::vector<Holders>& records, Random& random,
              const std::function<Walked(uint32_t origin)>& search) {
   Cost cost;
   for (int query = 0; query < kQueries; ++query) {
     Walked walked = search(static_cast<uint32_t>(random.Below(graph.size())));
     cost.messages += static_cast<double>(walked.messages) / kQueries;
     cost.hops += static_cast<double>(walked.hops) / kQueries;
-    for (const auto& some : holders) {
+    for (const Holders& holders : records) {
       bool found = std::any_of(walked.visited.begin(), walked.visited.end(),
-                               [&](uint32_t peer) { return some.contains(peer); });
+                               [&](uint32_t peer) { return holders[peer]; });
       cost.miss += found ? 0 : 1.0 / (kRecords * kQueries);
     }
   }
   return cost;
 }
 
-Row RowOf(const Parameters& parameters, const std::string& name, int copies, int effort, const Cost& cost) {
+Row RowOf(const Parameters& parameters, const std::string& name, int copies, int effort,
+          const Cost& cost) {
   Row row;
   row.Add("experiment", "baseline");
   row.Add("variant", name);
@@ -77,10 +84,11 @@ Row RowOf(const Parameters& parameters, const std::string& name, int copies, int
 void Compare(const Parameters& parameters, const Graph& graph, int copies, Random& random,
              std::vector<Row>& rows) {
   const double allowed = 1 - parameters.recalls.front();
-  auto holders = Place(graph, copies, random);
+  std::vector<Holders> records = Place(graph, copies, random);
   Cost ring;
   for (int ttl = 1; ttl <= kTtlMax; ++ttl) {
-    Cost flood = Measure(graph, holders, random, [&](uint32_t origin) { return Flood(graph, origin, ttl); });
+    Cost flood =
+        Measure(graph, records, random, [&](uint32_t origin) { return Flood(graph, origin, ttl); });
     ring.messages += flood.messages;  // Each ring begins anew.
     ring.hops += flood.hops;
     ring.miss = flood.miss;
@@ -90,8 +98,9 @@ void Compare(const Parameters& parameters, const Graph& graph, int copies, Rando
     break;
   }
   for (int steps = 1; steps <= kStepsMax; steps *= 2) {
-    Cost walk = Measure(graph, holders, random,
-                        [&](uint32_t origin) { return Walk(graph, origin, kWalkers, steps, random); });
+    Cost walk = Measure(graph, records, random, [&](uint32_t origin) {
+      return Walk(graph, origin, kWalkers, steps, random);
+    });
     if (walk.miss > allowed && walk.messages < 100.0 * static_cast<double>(graph.size())) continue;
     rows.push_back(RowOf(parameters, "random_walks_32", copies, steps, walk));
     break;

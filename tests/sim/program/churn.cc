@@ -1,14 +1,13 @@
 #include <cmath>
 
-#include "absl/time/clock.h"
 #include "tests/sim/program/experiments.h"
 #include "tests/sim/program/mesh.h"
 
 namespace panal::sim {
 namespace {
 
-// Sessions of Stutzbach and Rejaie's Debian swarm (IMC 2006): Weibull, in minutes, and the share of them that
-// end without a word.
+// Sessions of Stutzbach and Rejaie's Debian swarm (IMC 2006): Weibull, in minutes, and the share of
+// them that end without a word.
 constexpr double kShape = 0.38;
 constexpr double kScaleMinutes = 42.4;
 constexpr double kCrashShare = 0.7;
@@ -63,7 +62,6 @@ class Churn {
 }  // namespace
 
 std::vector<Row> RunChurn(const Parameters& parameters) {
-  absl::Time begun = absl::Now();
   Mesh mesh(parameters);
   Simulation& sim = mesh.sim();
   mesh.Grow();
@@ -90,7 +88,7 @@ std::vector<Row> RunChurn(const Parameters& parameters) {
     row.Add("complete", searched.complete);
     row.Add("peers_reached", searched.peers_reached);
     row.Add("size_error", searched.size_error);
-    EndRow(row, sim, begun);
+    EndRow(row, sim);
     rows.push_back(std::move(row));
   }
   return rows;

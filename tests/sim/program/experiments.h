@@ -1,4 +1,5 @@
-// The experiments of panal-sim. Each runs meshes of its own from the seed and returns a row a result.
+// The experiments of panal-sim. Each runs meshes of its own from the seed and returns a row a
+// result.
 #pragma once
 
 #include <vector>
@@ -12,8 +13,8 @@ std::vector<Row> RunRecall(const Parameters& parameters);
 // The same right after a share of the peers crashed at once, or left, and once the mesh is mended.
 std::vector<Row> RunCrash(const Parameters& parameters);
 std::vector<Row> RunLeave(const Parameters& parameters);
-// Reach of broadcasts right after --fail of the peers crashed, with Panal's parameters or HyParView's
-// (variant `hyparview`), and how long healing takes.
+// Reach of broadcasts right after --fail of the peers crashed, with Panal's parameters or
+// HyParView's (variant `hyparview`), and how long healing takes.
 std::vector<Row> RunBroadcast(const Parameters& parameters);
 // Recall while a share of the peers is hostile; the variant says how.
 std::vector<Row> RunHostile(const Parameters& parameters);

@@ -75,14 +75,15 @@ absl::StatusOr<Graph> ReadGraph(const std::string& path) {
   uint32_t to = 0;
   while (file >> from >> to) {
     if (from >= nodes || to >= nodes) {
-      return absl::InvalidArgumentError(absl::StrCat(path, " has the edge ", from, " ", to, " but only ",
-                                                     nodes, " nodes"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, " has the edge ", from, " ", to, " but only ", nodes, " nodes"));
     }
     if (from == to) continue;
     graph.neighbors[from].push_back(to);
     graph.neighbors[to].push_back(from);
   }
-  if (!file.eof()) return absl::InvalidArgumentError(absl::StrCat(path, " has a line that is no edge"));
+  if (!file.eof())
+    return absl::InvalidArgumentError(absl::StrCat(path, " has a line that is no edge"));
   RemoveRepeats(graph);
   return LargestComponent(graph);
 }
@@ -115,7 +116,8 @@ Walked Walk(const Graph& graph, uint32_t origin, int walkers, int steps, Random&
   std::vector<bool> seen(graph.size(), false);
   seen[origin] = true;
   walked.visited.push_back(origin);
-  std::vector<std::pair<uint32_t, uint32_t>> at(walkers, {origin, origin});  // Where it is, and was.
+  std::vector<std::pair<uint32_t, uint32_t>> at(walkers,
+                                                {origin, origin});  // Where it is, and was.
   for (int step = 0; step < steps; ++step) {
     for (auto& [now, before] : at) {
       const std::vector<uint32_t>& others = graph.neighbors[now];

@@ -19,8 +19,8 @@ struct Graph {
 
 // The working links among the live peers, who are numbered anew.
 Graph GraphOf(const Simulation& sim);
-// An edge list as SNAP publishes the Gnutella crawls: the number of nodes in the first line, then a pair of
-// nodes a line. Edges count in both directions; only the largest component is kept.
+// An edge list as SNAP publishes the Gnutella crawls: the number of nodes in the first line, then a
+// pair of nodes a line. Edges count in both directions; only the largest component is kept.
 absl::StatusOr<Graph> ReadGraph(const std::string& path);
 
 // What one search did.
@@ -32,7 +32,8 @@ struct Walked {
 
 // Flooding: every peer passes the query to all neighbors but the one it came from, `ttl` times.
 Walked Flood(const Graph& graph, uint32_t origin, int ttl);
-// `walkers` random walks of `steps` steps each (Lv et al., ICS 2002), which never step straight back.
+// `walkers` random walks of `steps` steps each (Lv et al., ICS 2002), which never step straight
+// back.
 Walked Walk(const Graph& graph, uint32_t origin, int walkers, int steps, Random& random);
 
 }  // namespace panal::sim

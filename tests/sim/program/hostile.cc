@@ -2,8 +2,6 @@
 #include <cmath>
 #include <memory>
 
-#include "absl/container/flat_hash_set.h"
-#include "absl/time/clock.h"
 #include "tests/sim/program/experiments.h"
 #include "tests/sim/program/mesh.h"
 
@@ -25,7 +23,9 @@ absl::Duration Drop(Frame& frame) {
   return std::holds_alternative<Answer>(frame) ? absl::InfiniteDuration() : kNoDelay;
 }
 
-absl::Duration Delay(Frame& frame) { return std::holds_alternative<Answer>(frame) ? kLate : kNoDelay; }
+absl::Duration Delay(Frame& frame) {
+  return std::holds_alternative<Answer>(frame) ? kLate : kNoDelay;
+}
 
 // Claims to have asked everybody it was to ask, and found nothing.
 absl::Duration LieAboutCounts(Frame& frame) {
@@ -64,22 +64,19 @@ Behavior BehaviorOf(const std::string& variant) {
 }  // namespace
 
 std::vector<Row> RunHostile(const Parameters& parameters) {
-  absl::Time begun = absl::Now();
-  auto hostile = std::make_shared<absl::flat_hash_set<PeerIndex>>();
+  auto hostile = std::make_shared<std::vector<bool>>(parameters.peers, false);
   SimulationOptions options;
   options.tamper = [hostile, behavior = BehaviorOf(parameters.variant)](PeerIndex from, PeerIndex,
                                                                         Frame& frame) {
-    return hostile->contains(from) ? behavior(frame) : kNoDelay;
+    return (*hostile)[from] ? behavior(frame) : kNoDelay;
   };
   Mesh mesh(parameters, options);
   Simulation& sim = mesh.sim();
   mesh.Grow();
   mesh.Settle();
-  std::vector<PeerIndex> peers = sim.Live();
-  for (PeerIndex peer : peers) {
-    if (sim.random().Unit() < parameters.fail) hostile->insert(peer);
-  }
-  mesh.PublishRecords(static_cast<int>(std::lround(std::sqrt(static_cast<double>(parameters.trials)))));
+  for (PeerIndex peer : sim.Live()) (*hostile)[peer] = sim.random().Unit() < parameters.fail;
+  mesh.PublishRecords(
+      static_cast<int>(std::lround(std::sqrt(static_cast<double>(parameters.trials)))));
   sim.Run(absl::Minutes(2));
   Searched searched = mesh.SearchAll(
       static_cast<int>(std::lround(std::sqrt(static_cast<double>(parameters.trials)))),
@@ -87,7 +84,8 @@ std::vector<Row> RunHostile(const Parameters& parameters) {
   sim.CheckInvariants();
   Row row = BeginRow(parameters);
   row.Add("variant", parameters.variant.empty() ? "drop" : parameters.variant);
-  row.Add("hostile", static_cast<double>(hostile->size()) / static_cast<double>(peers.size()));
+  row.Add("hostile", static_cast<double>(std::count(hostile->begin(), hostile->end(), true)) /
+                         static_cast<double>(parameters.peers));
   row.Add("recall", parameters.recalls.front());
   row.Add("promised_miss", searched.promised_miss);
   row.Add("measured_miss", searched.misses.rate());
@@ -97,7 +95,7 @@ std::vector<Row> RunHostile(const Parameters& parameters) {
   row.Add("messages_per_query", searched.casts_per_query);
   row.Add("latency_ms", searched.latency_ms);
   row.Add("size_error", searched.size_error);
-  EndRow(row, sim, begun);
+  EndRow(row, sim);
   return {row};
 }
 

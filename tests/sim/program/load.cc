@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "absl/time/clock.h"
 #include "tests/sim/program/experiments.h"
 #include "tests/sim/program/mesh.h"
 
@@ -17,7 +16,6 @@ double ShareOf(double capacity) { return std::clamp(16 * capacity, 16.0, 128.0);
 }  // namespace
 
 std::vector<Row> RunLoad(const Parameters& parameters) {
-  absl::Time begun = absl::Now();
   Mesh mesh(parameters);
   mesh.Grow();
   mesh.Settle();
@@ -40,7 +38,7 @@ std::vector<Row> RunLoad(const Parameters& parameters) {
   row.Add("jain", JainIndex(per_share));
   row.Add("p99_of_fair_share", Quantile(per_share, 0.99) / mean);
   row.Add("max_of_fair_share", Quantile(per_share, 1) / mean);
-  EndRow(row, mesh.sim(), begun);
+  EndRow(row, mesh.sim());
   return {row};
 }
 

@@ -1,4 +1,5 @@
-// panal-sim: experiments on the mesh logic that ships, with thousands of simulated peers, from one seed.
+// panal-sim: experiments on the mesh logic that ships, with thousands of simulated peers, from one
+// seed.
 
 #include <cstdio>
 #include <map>
@@ -23,10 +24,13 @@ const std::map<std::string, Experiment>& Experiments() {
       {"recall", {"misses against the promise, and what a search costs", RunRecall}},
       {"crash", {"the same right after --fail of the peers crashed, and once mended", RunCrash}},
       {"leave", {"the same after --fail of the peers left", RunLeave}},
-      {"broadcast", {"reach of broadcasts right after --fail of the peers crashed, and healing", RunBroadcast}},
+      {"broadcast",
+       {"reach of broadcasts right after --fail of the peers crashed, and healing", RunBroadcast}},
       {"hostile", {"recall while --fail of the peers misbehave as --variant says", RunHostile}},
-      {"churn", {"recall of what live peers publish while sessions begin and end for --hours", RunChurn}},
-      {"baseline", {"what flooding, expanding rings and random walks cost; for comparison only", RunBaseline}},
+      {"churn",
+       {"recall of what live peers publish while sessions begin and end for --hours", RunChurn}},
+      {"baseline",
+       {"what flooding, expanding rings and random walks cost; for comparison only", RunBaseline}},
       {"load", {"how evenly queries fall on peers by their capacity", RunLoad}},
   };
   return *experiments;
@@ -35,8 +39,9 @@ const std::map<std::string, Experiment>& Experiments() {
 int Main(int argc, char** argv) {
   Parameters parameters;
   Format format = Format::kTable;
-  CLI::App app("Experiments on Panal's mesh logic with simulated peers. The same seed gives the same run.",
-               "panal-sim");
+  CLI::App app(
+      "Experiments on Panal's mesh logic with simulated peers. The same seed gives the same run.",
+      "panal-sim");
   app.require_subcommand(1);
   const std::map<std::string, Mix> mixes = {
       {"homogeneous", Mix::kHomogeneous}, {"bubblestorm", Mix::kBubbleStorm}, {"gia", Mix::kGia}};
@@ -44,20 +49,25 @@ int Main(int argc, char** argv) {
       {"table", Format::kTable}, {"csv", Format::kCsv}, {"json", Format::kJson}};
   for (const auto& [name, experiment] : Experiments()) {
     CLI::App* sub = app.add_subcommand(name, experiment.help);
-    sub->add_option("--peers", parameters.peers, "Peers of the mesh")->check(CLI::Range(1, 1'000'000));
+    sub->add_option("--peers", parameters.peers, "Peers of the mesh")
+        ->check(CLI::Range(1, 1'000'000));
     sub->add_option("--seed", parameters.seed, "What everything random follows from");
     sub->add_option("--recall", parameters.recalls, "Asked for; several are measured on one mesh")
-        ->check(CLI::Range(1e-9, 1.0))->delimiter(',');
+        ->check(CLI::Range(1e-9, 1.0))
+        ->delimiter(',');
     sub->add_option("--trials", parameters.trials, "Pairs of a record and a query")
         ->check(CLI::Range(1, 100'000'000));
     sub->add_option("--mix", parameters.mix, "Capacities of the peers")
         ->transform(CLI::CheckedTransformer(mixes));
-    sub->add_option("--fail", parameters.fail, "Share of the peers that fail")->check(CLI::Range(0.0, 0.99));
+    sub->add_option("--fail", parameters.fail, "Share of the peers that fail")
+        ->check(CLI::Range(0.0, 0.99));
     sub->add_option("--variant", parameters.variant,
                     "broadcast: panal or hyparview; hostile: drop, late, counts, size or amplify")
         ->check(CLI::IsMember({"panal", "hyparview", "drop", "late", "counts", "size", "amplify"}));
-    sub->add_option("--hours", parameters.hours, "Virtual hours of churn")->check(CLI::Range(0.1, 1000.0));
-    sub->add_option("--graph", parameters.graph, "baseline: an edge list instead of Panal's own links")
+    sub->add_option("--hours", parameters.hours, "Virtual hours of churn")
+        ->check(CLI::Range(0.1, 1000.0));
+    sub->add_option("--graph", parameters.graph,
+                    "baseline: an edge list instead of Panal's own links")
         ->check(CLI::ExistingFile);
     sub->add_option("-o,--output", format, "Form of the results")
         ->transform(CLI::CheckedTransformer(formats));

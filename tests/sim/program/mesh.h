@@ -15,15 +15,15 @@ namespace panal::sim {
 // What many searches for all records brought.
 struct Searched {
   Misses misses;
-  double promised_miss = 0;         // Mean of 1 - recall over the summaries.
-  double peers_reached = 0;         // Mean of the summaries.
-  double casts_per_query = 0;       // Frames that carry a query, over links.
-  double answers_per_query = 0;     // Frames that carry answers.
-  double depth_mean = 0;            // Links from the origin to the farthest peer asked.
+  double promised_miss = 0;      // Mean of 1 - recall over the summaries.
+  double peers_reached = 0;      // Mean of the summaries.
+  double casts_per_query = 0;    // Frames that carry a query, over links.
+  double answers_per_query = 0;  // Frames that carry answers.
+  double depth_mean = 0;         // Links from the origin to the farthest peer asked.
   int depth_max = 0;
-  double complete = 0;              // Share of searches that say the promise was kept.
-  double latency_ms = 0;            // Median until the summary, virtual.
-  double size_error = 0;            // Mean of |mesh size said / true - 1|.
+  double complete = 0;    // Share of searches that say the promise was kept.
+  double latency_ms = 0;  // Median until the summary, virtual.
+  double size_error = 0;  // Mean of |mesh size said / true - 1|.
 };
 
 class Mesh {
@@ -33,7 +33,8 @@ class Mesh {
 
   // Grows the mesh through random peers, by a tenth a second.
   void Grow();
-  // Waits until every peer estimates its size within 5 %. False when that takes longer than `limit`.
+  // Waits until every peer estimates its size within 5 %. False when that takes longer than
+  // `limit`.
   bool Settle(absl::Duration limit = absl::Minutes(10));
 
   // One record a page at a random live peer each, and waits until all are spread.
@@ -42,11 +43,12 @@ class Mesh {
   double CopiesPerPage() const;
   double CopiesWanted() const;
 
-  // `queries` searches for all records that count, which are all that were published unless said otherwise,
-  // from peers that are chosen at random, each once while there are enough.
+  // `queries` searches for all records that count, which are all that were published unless said
+  // otherwise, from peers that are chosen at random, each once while there are enough.
   Searched SearchAll(int queries, double recall);
 
-  // For meshes whose peers come and go: publishes a record of `peer`, without waiting for its spread.
+  // For meshes whose peers come and go: publishes a record of `peer`, without waiting for its
+  // spread.
   void PublishOne(PeerIndex peer);
   // A new peer, which joins through a random one and publishes a record.
   PeerIndex AddPublisher();
@@ -74,14 +76,14 @@ class Mesh {
   Simulation sim_;
   std::vector<double> capacities_;  // By peer.
   std::vector<Published> published_;
-  std::vector<size_t> counted_;      // In `published_`.
+  std::vector<size_t> counted_;  // In `published_`.
   // Of the searches under way.
   int hops_max_ = 0;
 };
 
 // The first fields of every row: what was run.
 Row BeginRow(const Parameters& parameters);
-// And the last: how much work it was. `begun`: real time.
-void EndRow(Row& row, const Simulation& sim, absl::Time begun);
+// And the last: how much work it was so far, in events and in seconds of the processor.
+void EndRow(Row& row, const Simulation& sim);
 
 }  // namespace panal::sim

@@ -36,7 +36,9 @@ using Value = std::variant<int64_t, double, std::string>;
 // One row of results: names and values in the order they are printed.
 class Row {
  public:
-  void Add(std::string name, Value value) { values_.emplace_back(std::move(name), std::move(value)); }
+  void Add(std::string name, Value value) {
+    values_.emplace_back(std::move(name), std::move(value));
+  }
 
   const std::vector<std::pair<std::string, Value>>& values() const { return values_; }
 

@@ -2,7 +2,6 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "tests/sim/program/experiments.h"
 #include "tests/sim/program/mesh.h"
 
@@ -36,7 +35,7 @@ bool Prepare(Mesh& mesh) {
   return settled;
 }
 
-void Measure(Mesh& mesh, const std::string& when, absl::Time begun, std::vector<Row>& rows) {
+void Measure(Mesh& mesh, const std::string& when, std::vector<Row>& rows) {
   for (double recall : mesh.parameters().recalls) {
     Searched searched = mesh.SearchAll(SideOf(mesh.parameters().trials), recall);
     Row row = BeginRow(mesh.parameters());
@@ -46,7 +45,7 @@ void Measure(Mesh& mesh, const std::string& when, absl::Time begun, std::vector<
     AddSearched(row, searched, mesh.sim().random());
     row.Add("copies_per_page", mesh.CopiesPerPage());
     row.Add("copies_wanted", mesh.CopiesWanted());
-    EndRow(row, mesh.sim(), begun);
+    EndRow(row, mesh.sim());
     rows.push_back(std::move(row));
   }
 }
@@ -54,24 +53,24 @@ void Measure(Mesh& mesh, const std::string& when, absl::Time begun, std::vector<
 // A random share of the live peers, the same for the same seed.
 std::vector<PeerIndex> Chosen(Simulation& sim, double share) {
   std::vector<PeerIndex> peers = sim.Live();
-  for (size_t i = peers.size() - 1; i > 0; --i) std::swap(peers[i], peers[sim.random().Below(i + 1)]);
+  for (size_t i = peers.size() - 1; i > 0; --i)
+    std::swap(peers[i], peers[sim.random().Below(i + 1)]);
   peers.resize(static_cast<size_t>(std::lround(share * static_cast<double>(peers.size()))));
   return peers;
 }
 
 template <typename End>
 std::vector<Row> RunLoss(const Parameters& parameters, End end) {
-  absl::Time begun = absl::Now();
   std::vector<Row> rows;
   Mesh mesh(parameters);
   Prepare(mesh);
   for (PeerIndex peer : Chosen(mesh.sim(), parameters.fail)) end(mesh.sim(), peer);
   // What was published by those that are gone counts too: its copies are elsewhere.
-  Measure(mesh, "at_once", begun, rows);
+  Measure(mesh, "at_once", rows);
   absl::Time broken = mesh.sim().now();
   mesh.Settle();
   double mended_after = absl::ToDoubleSeconds(mesh.sim().now() - broken);
-  Measure(mesh, "mended", begun, rows);
+  Measure(mesh, "mended", rows);
   for (Row& row : rows) row.Add("mended_after_s", mended_after);
   return rows;
 }
@@ -79,11 +78,10 @@ std::vector<Row> RunLoss(const Parameters& parameters, End end) {
 }  // namespace
 
 std::vector<Row> RunRecall(const Parameters& parameters) {
-  absl::Time begun = absl::Now();
   std::vector<Row> rows;
   Mesh mesh(parameters);
   bool settled = Prepare(mesh);
-  Measure(mesh, settled ? "settled" : "unsettled", begun, rows);
+  Measure(mesh, settled ? "settled" : "unsettled", rows);
   return rows;
 }
 

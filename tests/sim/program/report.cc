@@ -49,11 +49,14 @@ std::string Csv(const std::vector<Row>& rows) {
 // Results stand below each other: there are more of them than rows.
 std::string Table(const std::vector<Row>& rows) {
   size_t name_width = 0;
-  for (const std::string& name : Names(rows.front())) name_width = std::max(name_width, name.size());
+  for (const std::string& name : Names(rows.front()))
+    name_width = std::max(name_width, name.size());
   std::string text;
   for (size_t i = 0; i < rows.front().values().size(); ++i) {
-    absl::StrAppendFormat(&text, "%-*s", static_cast<int>(name_width), rows.front().values()[i].first);
-    for (const Row& row : rows) absl::StrAppendFormat(&text, "  %14s", Text(row.values()[i].second));
+    absl::StrAppendFormat(&text, "%-*s", static_cast<int>(name_width),
+                          rows.front().values()[i].first);
+    for (const Row& row : rows)
+      absl::StrAppendFormat(&text, "  %14s", Text(row.values()[i].second));
     absl::StrAppend(&text, "\n");
   }
   return text;

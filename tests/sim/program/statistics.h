@@ -8,24 +8,27 @@
 
 namespace panal::sim {
 
-// Which records which queries missed: the pairs are not independent, since one query meets all records
-// with the same peers, and one record all queries with the same copies.
+// Which records which queries missed: the pairs are not independent, since one query meets all
+// records with the same peers, and one record all queries with the same copies.
 struct Misses {
   int records = 0;
   int queries = 0;
+
   struct Pair {
     int record;
     int query;
   };
+
   std::vector<Pair> missed;
 
   int64_t pairs() const { return static_cast<int64_t>(records) * queries; }
+
   double rate() const;
 };
 
-// Upper end of the 95 % interval of the rate: the larger of a bootstrap that draws records and queries
-// anew, both with replacement (Owen 2007, "The pigeonhole bootstrap"), and of the exact Poisson bound for
-// as many misses, which alone says something where none or few were seen.
+// Upper end of the 95 % interval of the rate: the larger of a bootstrap that draws records and
+// queries anew, both with replacement (Owen 2007, "The pigeonhole bootstrap"), and of the exact
+// Poisson bound for as many misses, which alone says something where none or few were seen.
 double RateHigh(const Misses& misses, Random& random);
 
 // Jain's index of fairness: (sum x)^2 / (n * sum x^2), 1 when all are equal.

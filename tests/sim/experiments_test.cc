@@ -1,0 +1,192 @@
+// The parts of panal-sim that say how good the mesh is: they must be right themselves.
+
+#include "tests/sim/program/experiments.h"
+
+#include <cstdio>
+#include <fstream>
+#include <numeric>
+#include <string>
+#include <variant>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/sim/program/graph.h"
+#include "tests/sim/program/mesh.h"
+#include "tests/sim/program/report.h"
+#include "tests/sim/program/statistics.h"
+#include "tests/sim/simulator.h"
+
+namespace panal::sim {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST(RateHigh, SaysSomethingWhereNothingWasMissed) {
+  Random random(1);
+
+  // Three and a bit in so many: the exact Poisson bound, -ln(0.025).
+  EXPECT_NEAR(RateHigh({.records = 100, .queries = 100}, random), 3.689 / 10'000, 1e-6);
+}
+
+TEST(RateHigh, IsFarAboveTheRateWhereOneQueryMissedEverything) {
+  Random random(1);
+  Misses misses{.records = 100, .queries = 100};
+  for (int record = 0; record < 100; ++record) misses.missed.push_back({record, 7});
+
+  EXPECT_DOUBLE_EQ(misses.rate(), 0.01);
+  // As if ten thousand pairs were one query of a hundred: three of them may be as bad.
+  EXPECT_GE(RateHigh(misses, random), 0.03);
+}
+
+TEST(RateHigh, IsCloseToTheRateOfManyIndependentMisses) {
+  Random random(1);
+  Misses misses{.records = 300, .queries = 300};
+  for (int i = 0; i < 2000; ++i) {
+    misses.missed.push_back(
+        {static_cast<int>(random.Below(300)), static_cast<int>(random.Below(300))});
+  }
+
+  EXPECT_LE(RateHigh(misses, random), 1.1 * misses.rate());
+  EXPECT_GE(RateHigh(misses, random), 1.02 * misses.rate());
+}
+
+TEST(JainIndex, IsOneForEqualsAndOneOfNForOne) {
+  EXPECT_DOUBLE_EQ(JainIndex({3, 3, 3}), 1);
+  EXPECT_DOUBLE_EQ(JainIndex({0, 0, 5, 0}), 0.25);
+}
+
+TEST(Quantile, TakesTheNearestRank) {
+  EXPECT_EQ(Quantile({4, 1, 3, 2, 5}, 0.5), 3);
+  EXPECT_EQ(Quantile({4, 1, 3, 2, 5}, 1), 5);
+}
+
+Graph Ring(uint32_t size) {
+  Graph graph;
+  for (uint32_t i = 0; i < size; ++i) {
+    graph.neighbors.push_back({(i + size - 1) % size, (i + 1) % size});
+  }
+  return graph;
+}
+
+TEST(Flood, PassesTheQueryOnButNotBack) {
+  Walked walked = Flood(Ring(10), 0, 3);
+
+  EXPECT_EQ(walked.visited.size(), 7u);
+  EXPECT_EQ(walked.messages, 6u);
+  EXPECT_EQ(walked.hops, 3);
+}
+
+TEST(Flood, EndsWhereEverybodyWasReached) {
+  Walked walked = Flood(Ring(10), 0, 100);
+
+  EXPECT_EQ(walked.visited.size(), 10u);
+  // Five links away two waves meet, and each passes on once more.
+  EXPECT_EQ(walked.messages, 11u);
+  EXPECT_EQ(walked.hops, 5);
+}
+
+TEST(Walk, TakesAsManyStepsAsItIsTold) {
+  Random random(3);
+
+  Walked walked = Walk(Ring(1000), 0, 4, 50, random);
+
+  EXPECT_EQ(walked.messages, 200u);
+  EXPECT_LE(walked.visited.size(), 201u);
+}
+
+std::string WriteFile(const std::string& text) {
+  std::string path = testing::TempDir() + "graph.txt";
+  std::ofstream(path) << text;
+  return path;
+}
+
+TEST(ReadGraph, KeepsTheLargestComponentAndNoRepeats) {
+  auto graph = ReadGraph(WriteFile("6\n0\t1\n1\t0\n4\t5\n5\t3\n3\t4\n3\t3\n"));
+
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_THAT(graph->neighbors,
+              ElementsAre(ElementsAre(1, 2), ElementsAre(0, 2), ElementsAre(0, 1)));
+}
+
+TEST(ReadGraph, SaysWhatIsWrong) {
+  EXPECT_THAT(ReadGraph(WriteFile("x")).status().message(), HasSubstr("number of nodes"));
+  EXPECT_THAT(ReadGraph(WriteFile("2\n0 2\n")).status().message(), HasSubstr("edge 0 2"));
+  EXPECT_THAT(ReadGraph(WriteFile("2\n0 1\n1 y\n")).status().message(), HasSubstr("no edge"));
+}
+
+TEST(Report, PrintsEachForm) {
+  Row row;
+  row.Add("peers", int64_t{3});
+  row.Add("miss", 0.25);
+  row.Add("mix", std::string("gia"));
+
+  EXPECT_EQ(Print({row}, Format::kJson), "{\"peers\": 3, \"miss\": 0.25, \"mix\": \"gia\"}\n");
+  EXPECT_EQ(Print({row, row}, Format::kCsv), "peers,miss,mix\n3,0.25,gia\n3,0.25,gia\n");
+  EXPECT_THAT(Print({row}, Format::kTable), HasSubstr("miss             0.25"));
+}
+
+Value Get(const Row& row, const std::string& name) {
+  for (const auto& [key, value] : row.values()) {
+    if (key == name) return value;
+  }
+  ADD_FAILURE() << "no " << name;
+  return int64_t{0};
+}
+
+TEST(RunRecall, IsTheSameForTheSameSeedOnly) {
+  Parameters parameters{
+      .experiment = "recall", .peers = 60, .seed = 5, .recalls = {0.98}, .trials = 100};
+  std::string first = std::get<std::string>(Get(RunRecall(parameters).front(), "trace_hash"));
+
+  EXPECT_EQ(std::get<std::string>(Get(RunRecall(parameters).front(), "trace_hash")), first);
+  parameters.seed = 6;
+  EXPECT_NE(std::get<std::string>(Get(RunRecall(parameters).front(), "trace_hash")), first);
+}
+
+TEST(RunRecall, FindsEverythingWhereEverybodyIsAsked) {
+  Parameters parameters{
+      .experiment = "recall", .peers = 30, .recalls = {0.63, 0.9999}, .trials = 400};
+
+  for (const Row& row : RunRecall(parameters)) {
+    EXPECT_EQ(std::get<double>(Get(row, "promised_miss")), 0);
+    EXPECT_EQ(std::get<double>(Get(row, "measured_miss")), 0);
+  }
+}
+
+TEST(RunRecall, KeepsThePromiseInEveryMix) {
+  for (Mix mix : {Mix::kHomogeneous, Mix::kBubbleStorm, Mix::kGia}) {
+    Parameters parameters{.experiment = "recall",
+                          .peers = 200,
+                          .recalls = {0.63, 0.98},
+                          .trials = 10'000,
+                          .mix = mix};
+
+    for (const Row& row : RunRecall(parameters)) {
+      EXPECT_LE(std::get<double>(Get(row, "measured_miss_high")),
+                1.2 * std::get<double>(Get(row, "promised_miss")));
+      EXPECT_EQ(std::get<double>(Get(row, "complete")), 1);
+    }
+  }
+}
+
+// One in fifty frames lost, one in fifty doubled, all of them out of turn.
+TEST(Faults, OfLinksCostTimeButNotRecall) {
+  SimulationOptions options;
+  options.loss = 0.02;
+  options.duplication = 0.02;
+  options.reorder_max = absl::Milliseconds(50);
+  Mesh mesh({.experiment = "faults", .peers = 150}, options);
+  mesh.Grow();
+  ASSERT_TRUE(mesh.Settle());
+  mesh.PublishRecords(60);
+
+  Searched searched = mesh.SearchAll(60, 0.98);
+
+  EXPECT_LE(searched.misses.rate(), 1.2 * 0.02);
+  EXPECT_GE(searched.complete, 0.9);
+  mesh.sim().CheckInvariants();
+}
+
+}  // namespace
+}  // namespace panal::sim

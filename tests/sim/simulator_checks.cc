@@ -1,0 +1,62 @@
+// What must hold of the whole mesh, seen from outside.
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/strings/str_cat.h"
+#include "tests/sim/simulator.h"
+
+namespace panal::sim {
+
+std::string Simulation::CheckSymmetric() const {
+  std::string wrong;
+  for (PeerIndex peer : Live()) {
+    for (const PeerId& id : CoreOf(peer).ActiveView()) {
+      PeerIndex other = *IndexOf(id);
+      if (!IsLive(other)) {
+        absl::StrAppend(&wrong, "peer ", peer, " has the dead peer ", other, "; ");
+        continue;
+      }
+      std::vector<PeerId> back = CoreOf(other).ActiveView();
+      bool mutual = std::binary_search(back.begin(), back.end(), IdOf(peer));
+      if (!mutual) absl::StrAppend(&wrong, "peer ", peer, " -> ", other, " is one-sided; ");
+    }
+  }
+  return wrong;
+}
+
+std::string Simulation::CheckConnected() const {
+  std::vector<PeerIndex> live = Live();
+  if (live.empty()) return "";
+  absl::btree_set<PeerIndex> seen = {live.front()};
+  std::vector<PeerIndex> open = {live.front()};
+  while (!open.empty()) {
+    PeerIndex peer = open.back();
+    open.pop_back();
+    for (const PeerId& id : CoreOf(peer).ActiveView()) {
+      PeerIndex other = *IndexOf(id);
+      if (IsLive(other) && seen.insert(other).second) open.push_back(other);
+    }
+  }
+  if (seen.size() == live.size()) return "";
+  return absl::StrCat("peer ", live.front(), " reaches ", seen.size(), " of ", live.size());
+}
+
+std::string Simulation::CheckDegrees(size_t least, size_t most) const {
+  std::string wrong;
+  for (PeerIndex peer : Live()) {
+    size_t degree = CoreOf(peer).ActiveView().size();
+    if (degree < least || degree > most) {
+      absl::StrAppend(&wrong, "peer ", peer, " has ", degree, " neighbors; ");
+    }
+  }
+  return wrong;
+}
+
+void Simulation::CheckInvariants() const {
+  for (PeerIndex peer : Live()) CoreOf(peer).CheckInvariants();
+}
+
+}  // namespace panal::sim
