@@ -4,7 +4,7 @@
 
 #include "server/processing/search/bubble.h"
 #include "server/processing/search/neighbors.h"
-#include "server/processing/search/publisher.h"
+#include "server/processing/search/page_spreader.h"
 #include "server/processing/search/searcher.h"
 #include "server/processing/search/sizes.h"
 #include "server/processing/search/visitor.h"
@@ -20,7 +20,7 @@ class SearchCoreImpl final : public SearchCore {
         engine_(self, options, neighbors_, random),
         visitor_(options, neighbors_, tokens_),
         searcher_(options, neighbors_, sizes_, tokens_, random, engine_),
-        publisher_(self, options, neighbors_, sizes_, tokens_, random, engine_) {}
+        spreader_(self, options, neighbors_, sizes_, tokens_, random, engine_) {}
 
   void SetNeighbors(const std::vector<PeerId>& neighbors) override { neighbors_.Set(neighbors); }
 
@@ -66,7 +66,7 @@ class SearchCoreImpl final : public SearchCore {
     sizes_.Advance(now);
     if (timer.kind == TimerKind::kBubble) engine_.OnTimer(timer.token, now, outputs);
     if (timer.kind == TimerKind::kSearch) searcher_.OnTimer(timer.token, outputs);
-    if (timer.kind == TimerKind::kRefresh) publisher_.OnTimer(now, outputs);
+    if (timer.kind == TimerKind::kRefresh) spreader_.OnTimer(now, outputs);
     Pump(now, outputs);
   }
 
@@ -96,14 +96,14 @@ class SearchCoreImpl final : public SearchCore {
   void OnPageLoaded(const PageLoaded& loaded, absl::Time now, Outputs& outputs) override {
     sizes_.Advance(now);
     visitor_.OnPageLoaded(loaded, outputs);
-    publisher_.OnPageLoaded(loaded, now, outputs);
+    spreader_.OnPageLoaded(loaded, now, outputs);
     Pump(now, outputs);
   }
 
   void OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time now,
                         Outputs& outputs) override {
     sizes_.Advance(now);
-    publisher_.OnOwnPagesSigned(signed_pages, now, outputs);
+    spreader_.OnOwnPagesSigned(signed_pages, now, outputs);
     Pump(now, outputs);
   }
 
@@ -115,7 +115,7 @@ class SearchCoreImpl final : public SearchCore {
     engine_.CheckInvariants();
     visitor_.CheckInvariants();
     searcher_.CheckInvariants();
-    publisher_.CheckInvariants();
+    spreader_.CheckInvariants();
   }
 
  private:
@@ -130,7 +130,7 @@ class SearchCoreImpl final : public SearchCore {
         engine_.OnVisited(one.bubble, std::move(one.tally), one.failed, now, outputs);
       }
       for (const BubbleReport& report : reports) {
-        if (!searcher_.OnReport(report, now, outputs)) publisher_.OnReport(report, now, outputs);
+        if (!searcher_.OnReport(report, now, outputs)) spreader_.OnReport(report, now, outputs);
       }
     }
   }
@@ -141,7 +141,7 @@ class SearchCoreImpl final : public SearchCore {
   BubbleEngine engine_;
   Visitor visitor_;
   Searcher searcher_;
-  Publisher publisher_;
+  PageSpreader spreader_;
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Search and publishing of one peer: bubbles in, bubbles out. Rules: docs/protocol/bubbles.md.
 //
-// One engine (bubble.h) carries query bubbles and page bubbles; the searcher and the publisher
+// One engine (bubble.h) carries query bubbles and page bubbles; the searcher and the page spreader
 // start them. Everything is driven by the calls below; nothing here has a clock, a thread or a
 // socket.
 //

@@ -1,4 +1,4 @@
-#include "server/processing/search/publisher.h"
+#include "server/processing/search/page_spreader.h"
 
 #include <algorithm>
 #include <utility>
@@ -18,7 +18,7 @@ PagePtr WithoutBody(const PageHeader& header) {
 
 }  // namespace
 
-Publisher::Publisher(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
+PageSpreader::PageSpreader(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
                      const BubbleSizes& sizes, Tokens& tokens, Random& random, BubbleEngine& engine)
     : self_(self),
       options_(options),
@@ -28,7 +28,7 @@ Publisher::Publisher(PeerId self, const SearchOptions& options, const Neighbors&
       random_(random),
       engine_(engine) {}
 
-void Publisher::OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time now,
+void PageSpreader::OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time now,
                                  Outputs& outputs) {
   for (const PagePtr& page : signed_pages.pages) {
     PANAL_CHECK(page != nullptr && page->header.key.publisher == self_);
@@ -43,7 +43,7 @@ void Publisher::OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time 
   if (!pages_.empty()) ArmTick(outputs);
 }
 
-void Publisher::Note(const PagePtr& page, bool spread_now, absl::Time now) {
+void PageSpreader::Note(const PagePtr& page, bool spread_now, absl::Time now) {
   const uint32_t number = page->header.key.number;
   auto [it, is_new] = pages_.try_emplace(number);
   OwnPage& own = it->second;
@@ -63,17 +63,17 @@ void Publisher::Note(const PagePtr& page, bool spread_now, absl::Time now) {
   own.size_before = sizes_.PageSize();
 }
 
-absl::Duration Publisher::Jittered() {
+absl::Duration PageSpreader::Jittered() {
   return (1 - kRefreshJitter * random_.Unit()) * options_.page_refresh_interval;
 }
 
-uint64_t Publisher::SeedOf(uint32_t number, int round) const {
+uint64_t PageSpreader::SeedOf(uint32_t number, int round) const {
   uint64_t seed = 0;
   for (uint8_t byte : self_.bytes) seed = Mix64(seed ^ byte);
   return Mix64(Mix64(seed ^ number) ^ static_cast<uint64_t>(round));
 }
 
-void Publisher::Enqueue(uint32_t number, OwnPage& page, bool with_body) {
+void PageSpreader::Enqueue(uint32_t number, OwnPage& page, bool with_body) {
   page.with_body = page.with_body || with_body;
   page.respread_at = absl::InfiniteFuture();
   if (page.queued) return;
@@ -81,7 +81,7 @@ void Publisher::Enqueue(uint32_t number, OwnPage& page, bool with_body) {
   queue_.push_back(number);
 }
 
-void Publisher::StartNext(absl::Time now, Outputs& outputs) {
+void PageSpreader::StartNext(absl::Time now, Outputs& outputs) {
   while (!queue_.empty() && spreads_.size() < static_cast<size_t>(options_.spreads_max)) {
     const uint32_t number = queue_.front();
     queue_.pop_front();
@@ -100,14 +100,14 @@ void Publisher::StartNext(absl::Time now, Outputs& outputs) {
   }
 }
 
-void Publisher::Load(Spreads::iterator it, Outputs& outputs) {
+void PageSpreader::Load(Spreads::iterator it, Outputs& outputs) {
   const uint64_t token = tokens_.Take();
   loads_[token] = it->first;
   it->second.page = nullptr;
   outputs.push_back(LoadPage{token, PageKey{self_, it->second.number}});
 }
 
-void Publisher::OnPageLoaded(const PageLoaded& loaded, absl::Time now, Outputs& outputs) {
+void PageSpreader::OnPageLoaded(const PageLoaded& loaded, absl::Time now, Outputs& outputs) {
   auto load = loads_.find(loaded.token);
   if (load == loads_.end()) return;
   auto it = spreads_.find(load->second);
@@ -124,7 +124,7 @@ void Publisher::OnPageLoaded(const PageLoaded& loaded, absl::Time now, Outputs& 
   StartNext(now, outputs);
 }
 
-void Publisher::Launch(Spreads::iterator it, absl::Time now, Outputs& outputs) {
+void PageSpreader::Launch(Spreads::iterator it, absl::Time now, Outputs& outputs) {
   Spread& spread = it->second;
   PagePayload payload{spread.page, spread.has_body, nullptr};
   if (spread.number != kPeerPageNumber) payload.peer_page = peer_page_;
@@ -157,7 +157,7 @@ void Publisher::Launch(Spreads::iterator it, absl::Time now, Outputs& outputs) {
                                 deadline, now, outputs);
 }
 
-bool Publisher::OnReport(const BubbleReport& report, absl::Time now, Outputs& outputs) {
+bool PageSpreader::OnReport(const BubbleReport& report, absl::Time now, Outputs& outputs) {
   auto it = spreads_.find(report.owner);
   if (it == spreads_.end()) return false;
   Spread& spread = it->second;
@@ -168,7 +168,7 @@ bool Publisher::OnReport(const BubbleReport& report, absl::Time now, Outputs& ou
   return true;
 }
 
-void Publisher::Continue(Spreads::iterator it, uint32_t unanswered, absl::Time now,
+void PageSpreader::Continue(Spreads::iterator it, uint32_t unanswered, absl::Time now,
                          Outputs& outputs) {
   Spread& spread = it->second;
   // Everybody was asked: that is all there are, whatever the estimate says.
@@ -191,7 +191,7 @@ void Publisher::Continue(Spreads::iterator it, uint32_t unanswered, absl::Time n
   }
 }
 
-void Publisher::Finish(Spreads::iterator it, absl::Time now, Outputs& outputs) {
+void PageSpreader::Finish(Spreads::iterator it, absl::Time now, Outputs& outputs) {
   Spread& spread = it->second;
   const auto copies = static_cast<uint32_t>(std::max(spread.kept, spread.kept_before));
   const uint32_t target = std::max(spread.begun ? spread.target : sizes_.PageSize(), 1u);
@@ -202,14 +202,14 @@ void Publisher::Finish(Spreads::iterator it, absl::Time now, Outputs& outputs) {
   spreads_.erase(it);
 }
 
-void Publisher::ArmTick(Outputs& outputs) {
+void PageSpreader::ArmTick(Outputs& outputs) {
   if (ticking_) return;
   ticking_ = true;
   const absl::Duration tick = std::min(kRefreshTick, options_.page_refresh_interval / 8);
   outputs.push_back(ScheduleTimer{TimerDelay(tick), Timer{TimerKind::kRefresh, 0}});
 }
 
-void Publisher::OnTimer(absl::Time now, Outputs& outputs) {
+void PageSpreader::OnTimer(absl::Time now, Outputs& outputs) {
   ticking_ = false;
   RefreshOwnPages refresh;
   const double size = sizes_.PageSize();
@@ -228,7 +228,7 @@ void Publisher::OnTimer(absl::Time now, Outputs& outputs) {
   if (!pages_.empty()) ArmTick(outputs);
 }
 
-void Publisher::CheckInvariants() const {
+void PageSpreader::CheckInvariants() const {
   PANAL_CHECK(pages_.size() <= size_t{kPageNumberMax} + 1);
   PANAL_CHECK(queue_.size() <= pages_.size());
   PANAL_CHECK(spreads_.size() <= static_cast<size_t>(options_.spreads_max));

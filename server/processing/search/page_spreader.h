@@ -38,14 +38,14 @@ inline constexpr absl::Duration kRespreadDelay = absl::Seconds(30);
 inline constexpr double kLayoutShareMin = 0.8;
 
 // Not thread-safe.
-class Publisher {
+class PageSpreader {
  public:
-  // All references must outlive the publisher.
-  Publisher(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
+  // All references must outlive the spreader.
+  PageSpreader(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
             const BubbleSizes& sizes, Tokens& tokens, Random& random, BubbleEngine& engine);
 
   void OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time now, Outputs& outputs);
-  // A token that is not the publisher's is ignored.
+  // A token that is not the spreader's is ignored.
   void OnPageLoaded(const PageLoaded& loaded, absl::Time now, Outputs& outputs);
   // A timer of kind kRefresh.
   void OnTimer(absl::Time now, Outputs& outputs);

@@ -1,4 +1,4 @@
-#include "server/processing/search/publisher.h"
+#include "server/processing/search/page_spreader.h"
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ SearchMesh MakeMesh(int peers, SearchOptions options = {}) {
   return mesh;
 }
 
-TEST(Publisher, SpreadsAPageToAsManyPeersAsItSays) {
+TEST(PageSpreader, SpreadsAPageToAsManyPeersAsItSays) {
   SearchMesh mesh = MakeMesh(300);
   const PagePtr page = MakePage(PeerIdOf(5), 1, 1, {"a"});
 
@@ -34,7 +34,7 @@ TEST(Publisher, SpreadsAPageToAsManyPeersAsItSays) {
   EXPECT_EQ(mesh.Holders(page->header.key).size(), spread.copies);
 }
 
-TEST(Publisher, ThePeerPageTravelsWithEveryPage) {
+TEST(PageSpreader, ThePeerPageTravelsWithEveryPage) {
   SearchMesh mesh = MakeMesh(100);
   mesh.Publish(5, MakePage(PeerIdOf(5), kPeerPageNumber, 1, {"peer"}));
   mesh.Run(absl::Seconds(10));
@@ -48,7 +48,7 @@ TEST(Publisher, ThePeerPageTravelsWithEveryPage) {
   }
 }
 
-TEST(Publisher, FullKeepersAreReplacedByOthers) {
+TEST(PageSpreader, FullKeepersAreReplacedByOthers) {
   SearchMesh mesh = MakeMesh(300);
   for (int i = 0; i < 300; i += 3) {
     if (i != 5) mesh.SetFull(i);
@@ -63,7 +63,7 @@ TEST(Publisher, FullKeepersAreReplacedByOthers) {
   EXPECT_EQ(mesh.Holders(page->header.key).size(), mesh.spreads(5)[0].copies);
 }
 
-TEST(Publisher, FewCopiesAreReportedAsFew) {
+TEST(PageSpreader, FewCopiesAreReportedAsFew) {
   SearchMesh mesh = MakeMesh(30);
   for (int i = 6; i < 30; ++i) mesh.SetFull(i);
 
@@ -75,7 +75,7 @@ TEST(Publisher, FewCopiesAreReportedAsFew) {
   EXPECT_EQ(mesh.spreads(5)[0].target, 30u);
 }
 
-TEST(Publisher, AnOlderVersionSignedLateIsNotSpread) {
+TEST(PageSpreader, AnOlderVersionSignedLateIsNotSpread) {
   SearchMesh mesh = MakeMesh(30);
   mesh.Publish(5, MakePage(PeerIdOf(5), 1, 2, {"new"}));
   mesh.Run(absl::Seconds(60));
@@ -87,7 +87,7 @@ TEST(Publisher, AnOlderVersionSignedLateIsNotSpread) {
   EXPECT_EQ(mesh.spreads(5).size(), 1u);
 }
 
-TEST(Publisher, ARefreshGoesToTheSameKeepersWithoutBodies) {
+TEST(PageSpreader, ARefreshGoesToTheSameKeepersWithoutBodies) {
   SearchMesh mesh = MakeMesh(300);
   const PagePtr page = MakePage(PeerIdOf(5), 1, 1, {"a"});
   mesh.Publish(5, page);
@@ -104,7 +104,7 @@ TEST(Publisher, ARefreshGoesToTheSameKeepersWithoutBodies) {
   EXPECT_EQ(mesh.frames("body"), 0u);
 }
 
-TEST(Publisher, BodiesArePulledWhereTheyAreMissing) {
+TEST(PageSpreader, BodiesArePulledWhereTheyAreMissing) {
   SearchMesh mesh = MakeMesh(200);
   const PagePtr page = MakePage(PeerIdOf(5), 1, 1, {"a"});
   // Known from before, spread by nobody: as after a restart with all keepers gone.
@@ -119,7 +119,7 @@ TEST(Publisher, BodiesArePulledWhereTheyAreMissing) {
   mesh.CheckInvariants();
 }
 
-TEST(Publisher, ADeletedPageReachesTheKeepers) {
+TEST(PageSpreader, ADeletedPageReachesTheKeepers) {
   SearchMesh mesh = MakeMesh(300);
   mesh.Publish(5, MakePage(PeerIdOf(5), 1, 1, {"a"}));
   mesh.Run(absl::Seconds(10));
@@ -132,7 +132,7 @@ TEST(Publisher, ADeletedPageReachesTheKeepers) {
   EXPECT_TRUE(mesh.ResultOf(request).hits.empty());
 }
 
-TEST(Publisher, AGrownMeshGetsMoreCopiesSoon) {
+TEST(PageSpreader, AGrownMeshGetsMoreCopiesSoon) {
   SearchMesh mesh = MakeMesh(200);
   MeshEstimate small = mesh.TrueEstimate();
   small.peers = 40;
@@ -151,7 +151,7 @@ TEST(Publisher, AGrownMeshGetsMoreCopiesSoon) {
   EXPECT_GE(mesh.Holders(page->header.key).size(), mesh.core(5).PageBubbleSize());
 }
 
-TEST(Publisher, ALonelyPeersPagesSpreadOnceItHasNeighbors) {
+TEST(PageSpreader, ALonelyPeersPagesSpreadOnceItHasNeighbors) {
   OnePeer peer(0, {}, 1);
   auto page = MakePage(PeerIdOf(0), 1, 1, {"a"});
   peer.core->OnOwnPagesSigned({{page}, true}, peer.now, peer.outputs);
@@ -168,7 +168,7 @@ TEST(Publisher, ALonelyPeersPagesSpreadOnceItHasNeighbors) {
   EXPECT_EQ(peer.Sent<Cast>().size(), 1u);
 }
 
-TEST(Publisher, SpreadsAtOnceAreBoundedAndTheRestTakesItsTurn) {
+TEST(PageSpreader, SpreadsAtOnceAreBoundedAndTheRestTakesItsTurn) {
   OnePeer peer(0, {.spreads_max = 3}, 1);
   std::vector<PagePtr> pages;
   for (uint32_t i = 1; i <= 10; ++i) {
@@ -191,7 +191,7 @@ TEST(Publisher, SpreadsAtOnceAreBoundedAndTheRestTakesItsTurn) {
   EXPECT_EQ(spread, 10u);
 }
 
-TEST(Publisher, RefreshesAreBatchedAndNotAllAtOnce) {
+TEST(PageSpreader, RefreshesAreBatchedAndNotAllAtOnce) {
   OnePeer peer(0, {}, 1);
   std::vector<PagePtr> pages;
   for (uint32_t i = 1; i <= 1000; ++i) {
