@@ -25,7 +25,7 @@ inline constexpr size_t kSampleSizeMax = 16;           // Peers in a shuffle.
 inline constexpr uint32_t kBubbleSizeMax = 1'000'000;  // Positions.
 inline constexpr uint32_t kBudgetMsMax = 300'000;      // Milliseconds.
 inline constexpr size_t kAnswerHitsMax = 1000;         // Hits in one answer frame.
-inline constexpr uint32_t kSearchLimitMax = 10'000;    // Hits of one search.
+inline constexpr uint32_t kSearchLimitMax = 10'000;    // Different ids of one search.
 
 // 16 random bytes that name a bubble.
 struct BubbleId {

@@ -190,7 +190,7 @@ struct SearchRequested {
   uint64_t request = 0;
   std::string query;     // Parsed and valid.
   double recall = 0.99;  // Above 0, at most 1.
-  uint32_t limit = 100;
+  uint32_t limit = 100;  // Different ids (hit_limit.h).
   absl::Duration timeout = absl::Seconds(10);
 };
 
@@ -263,7 +263,7 @@ struct ScheduleTimer {
 struct QueryIndex {
   uint64_t token = 0;
   std::string query;
-  uint32_t limit = 0;
+  uint32_t limit = 0;  // Different ids (hit_limit.h).
   absl::Duration time_max;
 };
 
@@ -311,7 +311,7 @@ struct SearchSummary {
   uint64_t mesh_size = 1;
   double recall = 0;
   bool complete = false;
-  bool truncated = false;  // The limit left out hits.
+  bool truncated = false;  // The limit left out ids.
   CutShort cut_short = CutShort::kNothing;
 };
 

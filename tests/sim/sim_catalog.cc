@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/sha256.h"
+#include "common/model/hit_limit.h"
 
 namespace panal::sim {
 
@@ -60,15 +61,17 @@ IndexAnswered SimCatalog::Search(const QueryIndex& query, absl::Time now) {
   absl::StatusOr<Query> parsed = Query::Parse(query.query);
   PANAL_CHECK(parsed.ok());
   IndexAnswered answer{.token = query.token};
+  HitLimit limit(query.limit);
   for (const auto& [key, page] : pages_) {
     if (page->header.expires_ms <= ToMilliseconds(now)) continue;
     for (const Record& record : page->records) {
       if (!Matches(*parsed, record, key.publisher)) continue;
-      if (answer.hits.size() >= query.limit) {
-        answer.truncated = true;
-        return answer;
-      }
-      answer.hits.push_back({record, {key.publisher, AddressesOf(key.publisher)}});
+      Hit hit{record, {key.publisher, AddressesOf(key.publisher)}};
+      const HitLimit::Verdict verdict = limit.Take(hit);
+      if (verdict == HitLimit::Verdict::kTaken) answer.hits.push_back(std::move(hit));
+      if (verdict != HitLimit::Verdict::kFull) continue;
+      answer.truncated = true;
+      return answer;
     }
   }
   return answer;

@@ -172,7 +172,7 @@ class Catalog {
   virtual absl::StatusOr<int64_t> DropExpiredPages(absl::Time now) = 0;
 
   // --- Search ---------------------------------------------------------------------------------------
-  // Evaluates `query` over own and kept pages. Stops at `limit` hits or after `time_max`.
+  // Evaluates `query` over own and kept pages. Stops at `limit` ids (hit_limit.h) or after `time_max`.
   // Two very common words stay bounded: candidates are read unranked in batches until the limit.
   virtual absl::StatusOr<SearchResult> Search(const Query& query, int limit, absl::Duration time_max,
                                               absl::Time now) = 0;

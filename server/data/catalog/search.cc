@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/base/status.h"
+#include "common/model/hit_limit.h"
 #include "server/data/catalog/codec.h"
 #include "server/data/catalog/peers.h"
 #include "server/data/catalog/query_plan.h"
@@ -44,7 +45,7 @@ class TimeLimit {
 };
 
 // Adds matches, unranked, until the limit, the time or the candidates end.
-absl::Status Collect(Connection& db, const Query& query, const QueryPlan& plan, size_t limit,
+absl::Status Collect(Connection& db, const Query& query, const QueryPlan& plan, HitLimit limit,
                      const TimeLimit& time, SearchResult& result) {
   PANAL_ASSIGN_OR_RETURN(Statement candidates, db.QueryOnce(plan.sql, plan.values));
   while (true) {
@@ -63,11 +64,17 @@ absl::Status Collect(Connection& db, const Query& query, const QueryPlan& plan, 
     PANAL_ASSIGN_OR_RETURN(PeerId publisher,
                            IdFrom<PeerId>(candidates.Bytes(kPublisherColumn), db.path()));
     if (!Matches(query, row.record, publisher)) continue;
-    if (result.hits.size() == limit) {
-      result.truncated = true;
-      return absl::OkStatus();
+    Hit hit{std::move(row.record), {publisher, {}}};
+    switch (limit.Take(hit)) {
+      case HitLimit::Verdict::kTaken:
+        result.hits.push_back(std::move(hit));
+        break;
+      case HitLimit::Verdict::kSurplus:
+        break;
+      case HitLimit::Verdict::kFull:
+        result.truncated = true;
+        return absl::OkStatus();
     }
-    result.hits.push_back({std::move(row.record), {publisher, {}}});
   }
 }
 
@@ -91,8 +98,8 @@ absl::StatusOr<SearchResult> Search(Connection& db, const Query& query, int limi
   QueryPlan plan = PlanQuery(query, now_ms);
   {
     TimeLimit time(db, time_max);
-    auto limit_count = static_cast<size_t>(std::max(limit, 0));
-    PANAL_RETURN_IF_ERROR(Collect(db, query, plan, limit_count, time, result));
+    HitLimit hit_limit(static_cast<uint32_t>(std::max(limit, 0)));
+    PANAL_RETURN_IF_ERROR(Collect(db, query, plan, std::move(hit_limit), time, result));
   }
   // Where words are rarer, they say more. Among equals the order of the index, newest first, stays.
   std::stable_sort(result.hits.begin(), result.hits.end(), [](const Hit& a, const Hit& b) {

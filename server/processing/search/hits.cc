@@ -36,10 +36,9 @@ void HitMerger::Add(std::vector<Hit> hits) {
   for (Hit& hit : hits) {
     const Sha256Digest key = KeyOf(hit);
     if (seen_.contains(key)) continue;
-    if (seen_.size() >= limit_) {
-      truncated_ = true;
-      return;
-    }
+    const HitLimit::Verdict verdict = limit_.Take(hit);
+    if (verdict == HitLimit::Verdict::kFull) truncated_ = true;
+    if (verdict != HitLimit::Verdict::kTaken) continue;
     seen_.insert(key);
     fresh_.push_back(std::move(hit));
   }

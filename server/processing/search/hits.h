@@ -1,4 +1,4 @@
-// Hits on their way to who asked: merged, each once, at most so many, cut into frames.
+// Hits on their way to who asked: merged, each once, of at most so many ids, cut into frames.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 
 #include "absl/container/btree_set.h"
 #include "common/base/ids.h"
+#include "common/model/hit_limit.h"
 #include "common/model/record.h"
 
 namespace panal {
@@ -14,7 +15,8 @@ namespace panal {
 // overhead.
 inline constexpr size_t kAnswerHitBytesMax = 192 * 1024;
 
-// Passes hits on, each once by (id, kind, publisher, name), and at most `limit` of them in all.
+// Passes hits on, each once by (id, kind, publisher, name), of at most `limit` different ids
+// (common/model/hit_limit.h).
 class HitMerger {
  public:
   explicit HitMerger(uint32_t limit) : limit_(limit) {}
@@ -26,13 +28,13 @@ class HitMerger {
 
   bool HasFresh() const { return !fresh_.empty(); }
 
-  // Whether hits were left out because of the limit.
+  // Whether something that matches was left out because of the limit.
   bool truncated() const { return truncated_; }
 
   size_t passed() const { return seen_.size(); }
 
  private:
-  uint32_t limit_;
+  HitLimit limit_;
   bool truncated_ = false;
   absl::btree_set<Sha256Digest> seen_;
   std::vector<Hit> fresh_;

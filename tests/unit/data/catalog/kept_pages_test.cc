@@ -123,6 +123,7 @@ TEST(KeptPages, BeyondTheLimitsOfAPageAreRefused) {
   TempDir dir;
   auto catalog = OpenOrDie(OptionsIn(dir));
   std::vector<Record> records(kPageRecordsMax, MakeRecord("x"));
+  for (size_t i = 0; i < records.size(); ++i) records[i].id.bytes[0] = static_cast<uint8_t>(i);
   EXPECT_EQ(Store(*catalog, MakePage(kPublisher, 1, 1, records)), StorePageResult::kStored);
   EXPECT_EQ(Names(*catalog, "x").size(), kPageRecordsMax);
   records.push_back(MakeRecord("x"));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/support/catalog_support.h"
 
 namespace panal::catalog_test {
@@ -115,6 +116,22 @@ TEST(Search, SaysWhenItsLimitCutIt) {
   EXPECT_TRUE(Find(*catalog, "word", 2).truncated);
   EXPECT_TRUE(Find(*catalog, "word", 0).truncated);
   EXPECT_FALSE(Find(*catalog, "nothing", 0).truncated);
+}
+
+TEST(Search, ItsLimitCountsIdsAndNotWhoPublishesThem) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Record shared = MakeRecord("word shared");
+  for (int i = 0; i < 5; ++i) {
+    auto page = MakePage(Peer(absl::StrCat("publisher ", i)), 1, 1, {shared}, kNow + kPageLifetime);
+    ASSERT_TRUE(catalog->StorePage(page, true, kNow).ok());
+  }
+  Keep(*catalog, 1, {MakeRecord("word 1"), MakeRecord("word 2")});
+
+  EXPECT_THAT(Find(*catalog, "word", 3).hits, SizeIs(7));
+  EXPECT_FALSE(Find(*catalog, "word", 3).truncated);
+  EXPECT_TRUE(Find(*catalog, "word", 2).truncated);
+  EXPECT_THAT(Find(*catalog, "shared", 1).hits, SizeIs(5));
 }
 
 TEST(Search, SaysWhenItsTimeCutIt) {

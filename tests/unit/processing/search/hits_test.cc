@@ -61,6 +61,24 @@ TEST(HitMerger, OnePastTheLimitIsLeftOutAndSaid) {
   EXPECT_TRUE(merger.truncated());
 }
 
+TEST(HitMerger, PublishersOfOneIdLeaveRoomForOtherIds) {
+  HitMerger merger(3);
+  std::vector<Hit> hits;
+  for (uint64_t publisher = 1; publisher <= 5; ++publisher) {
+    hits.push_back(MakeHit("a", publisher));
+  }
+  hits.push_back(MakeHit("b"));
+  hits.push_back(MakeHit("c"));
+  merger.Add(hits);
+
+  EXPECT_EQ(merger.Take().size(), 7u);
+  EXPECT_FALSE(merger.truncated());
+  // What is full for new ids still tells of further publishers.
+  merger.Add({MakeHit("d"), MakeHit("b", 2)});
+  EXPECT_EQ(merger.Take().size(), 1u);
+  EXPECT_TRUE(merger.truncated());
+}
+
 TEST(SplitIntoAnswers, NothingIsOneEmptyPart) {
   const auto parts = SplitIntoAnswers({});
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/sha256.h"
+#include "common/model/hit_limit.h"
 
 namespace panal {
 
@@ -257,14 +258,14 @@ void SearchMesh::Evaluate(int peer, const QueryIndex& query) {
   if (!answer.failed) {
     evaluated_[query.query].insert(peer);
     ++evaluations_[query.query];
+    HitLimit limit(query.limit);
     for (const auto& [key, page] : peers_[peer].catalog) {
       for (const Record& record : page->records) {
         if (query.query != "*" && record.name != query.query) continue;
-        if (answer.hits.size() >= query.limit) {
-          answer.truncated = true;
-          break;
-        }
-        answer.hits.push_back({record, {key.publisher, {}}});
+        Hit hit{record, {key.publisher, {}}};
+        const HitLimit::Verdict verdict = limit.Take(hit);
+        if (verdict == HitLimit::Verdict::kTaken) answer.hits.push_back(std::move(hit));
+        if (verdict == HitLimit::Verdict::kFull) answer.truncated = true;
       }
     }
   }

@@ -149,6 +149,30 @@ TEST(Searcher, ACancelledSearchIsSilentAndMakesRoom) {
   peer.core->CheckInvariants();
 }
 
+TEST(Searcher, TheLimitCountsIdsAndNotTheirPublishers) {
+  OnePeer peer(0, {}, 1);
+  SearchRequested request = Request(1);
+  request.limit = 5;
+  peer.core->OnSearchRequested(request, peer.now, peer.outputs);
+  std::vector<Hit> hits;
+  for (uint8_t publisher = 1; publisher <= 5; ++publisher) {
+    Hit& hit = hits.emplace_back();
+    hit.record.name = "held by many";
+    hit.publisher.id = PeerIdOf(publisher);
+  }
+  for (uint8_t id = 1; id <= 4; ++id) {
+    Hit& hit = hits.emplace_back();
+    hit.record.name = "held by one";
+    hit.record.id.bytes[0] = id;
+    hit.publisher.id = PeerIdOf(1);
+  }
+
+  peer.AnswerIndex(hits);
+
+  EXPECT_EQ(peer.Take<SearchHits>()[0].hits.size(), 9u);
+  EXPECT_FALSE(peer.Take<SearchDone>()[0].summary.truncated);
+}
+
 TEST(Searcher, TheLimitLeavesOutHitsAndSaysSo) {
   OnePeer peer(0, {}, 1);
   SearchRequested request = Request(1);
@@ -157,6 +181,7 @@ TEST(Searcher, TheLimitLeavesOutHitsAndSaysSo) {
   Hit a, b;
   a.record.name = "a";
   b.record.name = "b";
+  b.record.id.bytes[0] = 1;
 
   peer.AnswerIndex({a, b});
 
