@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "grpc/reflection/v1alpha/reflection.pb.h"
+#include "server/application/status_types.h"
 
 namespace panal {
 namespace {
@@ -79,9 +80,7 @@ class Exchange final : public MessageExchange<ReflectionServant::Request, Respon
 
 ReflectionServant::ReflectionServant(absl::string_view service, Dispatcher& dispatcher,
                                      const Router& router)
-    : Servant(service, dispatcher),
-      router_(router),
-      pool_(*google::protobuf::DescriptorPool::generated_pool()) {
+    : Servant(service, dispatcher), router_(router), pool_(PoolWithStatusTypes()) {
   // Named here so that the linker keeps its descriptor, which a caller of v1alpha asks for.
   (void)grpc::reflection::v1alpha::ServerReflectionRequest::descriptor();
   Bidi("ServerReflectionInfo", WorkClass::kCalls, &ReflectionServant::Info);

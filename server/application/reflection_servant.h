@@ -1,5 +1,6 @@
 // gRPC's server reflection, for the services that the router has and nothing else (the library that
-// gRPC brings would show what other ports of the process serve).
+// gRPC brings would show what other ports of the process serve), and for the types of errors'
+// details (status_types.h), which no service names.
 #pragma once
 
 #include <memory>

@@ -46,11 +46,17 @@ class Calls(MeshTest):
         return json.loads(done.stdout)
 
     def assert_refused(self, done, *words):
-        """The call failed, and the words are in its message or its details, which grpcurl shows in base64."""
+        """The call failed, and the words are in its message or its details, in base64 where grpcurl used no reflection."""
         details = b"".join(base64.b64decode(text) for text in re.findall(r'"@value":"([^"]*)"', done.stderr))
         self.assertNotEqual(done.returncode, 0)
         for word in words:
             self.assertIn(word, done.stderr + details.decode(errors="replace"))
+
+    def assert_decoded(self, done, **fields):
+        """The call failed, and grpcurl shows these fields of its details by their names."""
+        self.assertNotEqual(done.returncode, 0)
+        for name, value in fields.items():
+            self.assertRegex(done.stderr, rf'"{name}":\s*"{value}"')
 
     def reference(self, peer, service="panal.v1.PeerObject"):
         return f"panal://{peer.id}/{service}/"
@@ -80,7 +86,17 @@ class Calls(MeshTest):
         done = self.call(self.a, '{"id": "zzzz"}', "panal.v1.FileObject/GetFile",
                          at=self.reference(self.b, "panal.v1.FileObject"))
 
-        self.assert_refused(done, "NotFound", "google.rpc.ErrorInfo", "FILE_NOT_FOUND", "panal")
+        self.assert_refused(done, "NotFound", "google.rpc.ErrorInfo")
+        self.assert_decoded(done, reason="FILE_NOT_FOUND", domain="panal")
+
+    def test_details_of_an_error_are_decoded_by_reflection(self):
+        negative = self.call(self.a, '{"page_size": -1}', "panal.v1.FileObject/ListFiles")
+        unknown = self.call(self.a, '{"id": "zzzz"}', "panal.v1.FileObject/GetFile")
+
+        self.assert_decoded(negative, reason="ARGUMENT_INVALID", field="page_size")
+        self.assert_decoded(unknown, reason="FILE_NOT_FOUND", domain="panal")
+        for done in (negative, unknown):
+            self.assertNotIn("@value", done.stderr)
 
     def test_peer_that_nobody_knows(self):
         done = self.call(self.a, *PROTOS, GET_PEER, at="panal://" + "a" * 52 + "/panal.v1.PeerObject/")

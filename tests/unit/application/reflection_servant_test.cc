@@ -5,11 +5,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/wire/status_codec.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "google/protobuf/descriptor_database.h"
+#include "google/protobuf/dynamic_message.h"
 #include "grpc/reflection/v1alpha/reflection.pb.h"
 #include "gtest/gtest.h"
+#include "panal/v1/errors.pb.h"
 #include "server/application/search_servant.h"
 #include "tests/unit/application/servant_world.h"
 
@@ -97,6 +102,82 @@ TEST_F(ReflectionServantTest, GivesAFileWithAllItImportsEachOnce) {
   EXPECT_EQ(names.count("panal/v1/peer_object.proto"), 1u);
   EXPECT_EQ(names.count("panal/v1/frames.proto"), 1u);
   EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
+}
+
+// The files of an answer, as a client builds them.
+void Build(const Response& response, google::protobuf::SimpleDescriptorDatabase& database) {
+  for (const auto& bytes : response.file_descriptor_response().file_descriptor_proto()) {
+    google::protobuf::FileDescriptorProto file;
+    ASSERT_TRUE(file.ParseFromString(bytes));
+    ASSERT_TRUE(database.Add(file));
+  }
+}
+
+// Fields of `own`, an own message, are those of `theirs`, which travels in its place.
+void ExpectSameWire(const google::protobuf::Descriptor& own,
+                    const google::protobuf::Descriptor& theirs) {
+  ASSERT_EQ(own.field_count(), theirs.field_count()) << own.full_name();
+  for (int i = 0; i < own.field_count(); ++i) {
+    const auto* field = theirs.FindFieldByNumber(own.field(i)->number());
+    ASSERT_NE(field, nullptr) << own.field(i)->full_name();
+    EXPECT_EQ(field->name(), own.field(i)->name());
+    EXPECT_EQ(field->type(), own.field(i)->type());
+    EXPECT_EQ(field->label(), own.field(i)->label());
+  }
+}
+
+TEST_F(ReflectionServantTest, GivesTheTypesOfErrorDetails) {
+  for (const char* name : {"Status", "ErrorInfo", "RetryInfo", "BadRequest",
+                           "BadRequest.FieldViolation", "ResourceInfo"}) {
+    Request request;
+    request.set_file_containing_symbol(absl::StrCat("google.rpc.", name));
+
+    google::protobuf::SimpleDescriptorDatabase database;
+    Build(AskOne(request), database);
+
+    google::protobuf::DescriptorPool pool(&database);
+    const auto* theirs = pool.FindMessageTypeByName(absl::StrCat("google.rpc.", name));
+    const auto* own = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(
+        absl::StrCat("panal.v1.", name));
+    ASSERT_NE(theirs, nullptr) << name;
+    ASSERT_NE(own, nullptr) << name;
+    ExpectSameWire(*own, *theirs);
+  }
+}
+
+TEST_F(ReflectionServantTest, GivesTheFilesOfErrorDetailsWithWhatTheyImport) {
+  for (const auto& [file, import] : std::vector<std::pair<std::string, std::string>>{
+           {"google/rpc/status.proto", "google/protobuf/any.proto"},
+           {"google/rpc/error_details.proto", "google/protobuf/duration.proto"}}) {
+    Request request;
+    request.set_file_by_filename(file);
+
+    google::protobuf::SimpleDescriptorDatabase database;
+    Build(AskOne(request), database);
+
+    google::protobuf::DescriptorPool pool(&database);
+    EXPECT_NE(pool.FindFileByName(file), nullptr) << file;
+    EXPECT_NE(pool.FindFileByName(import), nullptr) << import;
+  }
+}
+
+// What grpcurl does with the details of a failed call.
+TEST_F(ReflectionServantTest, GivesTypesThatDecodeTheDetailsOfAnError) {
+  Request request;
+  request.set_file_containing_symbol("google.rpc.ErrorInfo");
+  google::protobuf::SimpleDescriptorDatabase database;
+  Build(AskOne(request), database);
+  google::protobuf::DescriptorPool pool(&database);
+  google::protobuf::DynamicMessageFactory factory;
+  v1::Status status;
+  ASSERT_TRUE(status.ParseFromString(
+      EncodeStatusDetails(Error(ErrorReason::kFileNotFound, "no such file", {{"id", "x"}}))));
+
+  const std::unique_ptr<google::protobuf::Message> info(
+      factory.GetPrototype(pool.FindMessageTypeByName("google.rpc.ErrorInfo"))->New());
+  ASSERT_TRUE(info->ParseFromString(status.details(0).value()));
+
+  EXPECT_THAT(info->ShortDebugString(), testing::HasSubstr("reason: \"FILE_NOT_FOUND\""));
 }
 
 TEST_F(ReflectionServantTest, FindsMethodsMessagesAndFieldsByName) {
