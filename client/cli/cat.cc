@@ -12,7 +12,7 @@ int Cat(const Context& context, const std::string& text) {
   if (!client.ok()) return Fail(client.status());
   auto id = ResolveFile(**client, text);
   if (!id.ok()) return Fail(id.status());
-  auto fetched = Fetch(**client, *id, /*timeout_ms=*/0);
+  auto fetched = Fetch(**client, *id);
   if (!fetched.ok()) return Fail(fetched.status());
   v1::ReadFileRequest request;
   request.set_id(*id);

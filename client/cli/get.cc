@@ -130,7 +130,7 @@ int Get(const Context& context, const Arguments& arguments) {
   absl::Time begun = absl::Now();
   auto id = ResolveFile(**client, arguments.id);
   if (!id.ok()) return Fail(id.status());
-  auto fetched = Fetch(**client, *id, absl::ToInt64Milliseconds(*timeout));
+  auto fetched = Fetch(**client, *id, arguments.timeout);
   if (!fetched.ok()) return Fail(fetched.status());
   std::string target = TargetOf(arguments, *fetched, *id);
   absl::Status written = Write(**client, arguments, *id, *fetched, target);

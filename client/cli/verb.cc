@@ -78,10 +78,10 @@ absl::StatusOr<std::string> ResolveFile(Client& client, const std::string& text)
 }
 
 absl::StatusOr<v1::FetchFileResponse> Fetch(Client& client, const std::string& id,
-                                            int64_t timeout_ms) {
+                                            const std::string& timeout) {
   v1::FetchFileRequest request;
   request.set_id(id);
-  request.set_timeout_ms(timeout_ms);
+  request.set_timeout(timeout);
   Progress progress;
   absl::StatusOr<v1::FetchFileResponse> last =
       client.FetchFile(request, [&](const v1::FetchFileResponse& now) {

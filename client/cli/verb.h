@@ -50,7 +50,7 @@ absl::StatusOr<std::string> ResolveFile(Client& client, const std::string& text)
 
 // Fetches a file onto the peer, showing progress; the last message.
 absl::StatusOr<v1::FetchFileResponse> Fetch(Client& client, const std::string& id,
-                                            int64_t timeout_ms);
+                                            const std::string& timeout = "");
 
 // `key=value` arguments. Error: ATTRIBUTE_INVALID.
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseAttributes(

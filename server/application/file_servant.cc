@@ -13,6 +13,7 @@
 #include "common/base/utf8.h"
 #include "common/wire/status_codec.h"
 #include "server/application/page_token.h"
+#include "server/application/timeout_field.h"
 #include "server/application/upload_sink.h"
 
 namespace panal {
@@ -151,11 +152,9 @@ absl::StatusOr<FetchRequest> FetchRequestOf(const v1::FetchFileRequest& request,
     violations.push_back(
         {"sources", absl::StrCat(request.sources_size(), " peers exceed ", kFetchSourcesMax)});
   }
-  if (request.timeout_ms() < 0 || request.timeout_ms() > kFetchTimeoutMsMax) {
-    violations.push_back({"timeout_ms", absl::StrCat(request.timeout_ms(), " is not within 0 to ",
-                                                     kFetchTimeoutMsMax)});
-  }
   FetchRequest fetch;
+  fetch.timeout =
+      ParseTimeout(request.timeout(), kFetchTimeoutDefault, kFetchTimeoutMax, violations);
   for (int i = 0; i < std::min(request.sources_size(), kFetchSourcesMax); ++i) {
     const std::optional<PeerId> source = PeerId::FromText(request.sources(i));
     if (source) {
@@ -172,8 +171,6 @@ absl::StatusOr<FetchRequest> FetchRequestOf(const v1::FetchFileRequest& request,
   }
   if (!request.name().empty()) PANAL_RETURN_IF_ERROR(ValidateFileName(request.name()));
   fetch.name = request.name();
-  fetch.timeout =
-      absl::Milliseconds(request.timeout_ms() == 0 ? kFetchTimeoutMsDefault : request.timeout_ms());
   return fetch;
 }
 
@@ -355,11 +352,11 @@ absl::StatusOr<v1::ListDirectoryResponse> FileServant::ListDirectory(
 absl::StatusOr<std::unique_ptr<MessageSource<v1::ReadFileResponse>>> FileServant::ReadFile(
     const CallHead& head, const v1::ReadFileRequest& request) {
   std::vector<FieldViolation> violations;
-  if (request.offset_bytes() < 0) {
-    violations.push_back({"offset_bytes", absl::StrCat(request.offset_bytes(), " is negative")});
+  if (request.offset() < 0) {
+    violations.push_back({"offset", absl::StrCat(request.offset(), " is negative")});
   }
-  if (request.length_bytes() < 0) {
-    violations.push_back({"length_bytes", absl::StrCat(request.length_bytes(), " is negative")});
+  if (request.length() < 0) {
+    violations.push_back({"length", absl::StrCat(request.length(), " is negative")});
   }
   if (!violations.empty()) return BadRequestError(violations);
   PANAL_ASSIGN_OR_RETURN(const FileId id, files_.Resolve(request.id()));
@@ -370,13 +367,13 @@ absl::StatusOr<std::unique_ptr<MessageSource<v1::ReadFileResponse>>> FileServant
                  absl::StrCat(details.held_bytes, " of ", size, " bytes are held; fetch it first"),
                  {{"id", id.ToText()}});
   }
-  const uint64_t begin = static_cast<uint64_t>(request.offset_bytes());
+  const uint64_t begin = static_cast<uint64_t>(request.offset());
   if (begin > size) {
     return Error(ErrorReason::kRangeInvalid,
                  absl::StrCat("offset ", begin, " is beyond the size of ", size),
                  {{"id", id.ToText()}, {"size", absl::StrCat(size)}});
   }
-  uint64_t length = static_cast<uint64_t>(request.length_bytes());
+  uint64_t length = static_cast<uint64_t>(request.length());
   if (length == 0 || length > size - begin) length = size - begin;
   return std::make_unique<RangeSource>(files_, id, begin, begin + length);
 }

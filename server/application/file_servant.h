@@ -29,8 +29,8 @@ inline constexpr absl::Duration kProgressInterval = absl::Milliseconds(200);
 // Peers a FetchFile may name.
 inline constexpr int kFetchSourcesMax = 64;
 // Time to look for sources where the request names none, and the most it may name.
-inline constexpr int64_t kFetchTimeoutMsDefault = 10'000;
-inline constexpr int64_t kFetchTimeoutMsMax = 600'000;
+inline constexpr absl::Duration kFetchTimeoutDefault = absl::Seconds(10);
+inline constexpr absl::Duration kFetchTimeoutMax = absl::Minutes(10);
 // Entries of the listing that is kept decoded between two pages of ListDirectory: the pages of one
 // directory would otherwise cost the square of its size. Larger listings are decoded for every
 // page.

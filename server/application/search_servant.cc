@@ -12,10 +12,10 @@
 #include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "common/base/sync.h"
-#include "common/base/units.h"
 #include "common/model/object_ref.h"
 #include "common/model/query.h"
 #include "common/wire/status_codec.h"
+#include "server/application/timeout_field.h"
 
 namespace panal {
 namespace {
@@ -46,18 +46,8 @@ absl::StatusOr<SearchArguments> ArgumentsOf(const v1::SearchRequest& request) {
     violations.push_back(
         {"limit", absl::StrCat(request.limit(), " is not within 0 to ", kSearchLimitMax)});
   }
-  if (!request.timeout().empty()) {
-    absl::StatusOr<absl::Duration> timeout = ParseDuration(request.timeout());
-    if (!timeout.ok()) {
-      violations.push_back({"timeout", std::string(timeout.status().message())});
-    } else if (*timeout <= absl::ZeroDuration() || *timeout > kSearchTimeoutMax) {
-      violations.push_back(
-          {"timeout", absl::StrCat(request.timeout(), " is not above 0 and at most ",
-                                   absl::FormatDuration(kSearchTimeoutMax))});
-    } else {
-      arguments.timeout = *timeout;
-    }
-  }
+  arguments.timeout =
+      ParseTimeout(request.timeout(), kSearchTimeoutDefault, kSearchTimeoutMax, violations);
   if (!violations.empty()) return BadRequestError(violations);
   return arguments;
 }

@@ -110,7 +110,7 @@ docker rm -f "$project-squatter" >/dev/null
 say "the publisher goes for good, with its volume; peer5 fetches from the swarm"
 docker-compose rm -f -s -v peer1 >/dev/null 2>&1
 docker volume rm "${project}_peer1" >/dev/null
-call 5 FileObject/FetchFile "{\"id\": \"$file\", \"timeout_ms\": 30000}" | jq -e 'select(.done)' >/dev/null || die "peer5 cannot fetch"
+call 5 FileObject/FetchFile "{\"id\": \"$file\", \"timeout\": \"30s\"}" | jq -e 'select(.done)' >/dev/null || die "peer5 cannot fetch"
 equal "$(call 5 FileObject/ReadFile "{\"id\": \"$file\"}" | jq -r .data)" "$content" "the content from the swarm"
 
 passed=1

@@ -31,8 +31,8 @@ class FileServantTest : public ServantWorld {
   std::vector<v1::ReadFileResponse> Read(const FileId& id, int64_t offset, int64_t length) {
     v1::ReadFileRequest request;
     request.set_id(id.ToText());
-    request.set_offset_bytes(offset);
-    request.set_length_bytes(length);
+    request.set_offset(offset);
+    request.set_length(length);
     auto call = Begin(Method("ReadFile"), request);
     EXPECT_TRUE(call->status().ok()) << call->status();
     return call->Messages<v1::ReadFileResponse>();
@@ -403,11 +403,11 @@ TEST_F(FileServantTest, RefusesRangesThatAreWrong) {
   const FileId id = files.Add("small", "abc");
   v1::ReadFileRequest beyond;
   beyond.set_id(id.ToText());
-  beyond.set_offset_bytes(4);
+  beyond.set_offset(4);
   v1::ReadFileRequest negative;
   negative.set_id(id.ToText());
-  negative.set_offset_bytes(-1);
-  negative.set_length_bytes(-1);
+  negative.set_offset(-1);
+  negative.set_length(-1);
 
   EXPECT_EQ(Refusal(Method("ReadFile"), beyond), "RANGE_INVALID");
   EXPECT_THAT(FieldViolationsOf(Begin(Method("ReadFile"), negative)->status()), SizeIs(2));
@@ -434,7 +434,7 @@ TEST_F(FileServantTest, EndsAReadByTheErrorOfTheStore) {
 TEST_F(FileServantTest, FetchesAFileAndReportsTheEnd) {
   v1::FetchFileRequest request = FetchRequest();
   request.add_sources(TestPeer(4).ToText());
-  request.set_timeout_ms(1500);
+  request.set_timeout("1.5s");
   request.set_name("mine");
 
   auto call = Begin(Method("FetchFile"), request);
@@ -496,7 +496,11 @@ TEST_F(FileServantTest, RefusesAFetchWhoseFieldsAreOutOfRange) {
   v1::FetchFileRequest short_id = FetchRequest();
   short_id.add_sources("abcd");
   v1::FetchFileRequest late = FetchRequest();
-  late.set_timeout_ms(kFetchTimeoutMsMax + 1);
+  late.set_timeout("10m1ms");
+  v1::FetchFileRequest never = FetchRequest();
+  never.set_timeout("0");
+  v1::FetchFileRequest no_unit = FetchRequest();
+  no_unit.set_timeout("1500");
   v1::FetchFileRequest name = FetchRequest();
   name.set_name("../up");
   v1::FetchFileRequest prefix;
@@ -505,18 +509,21 @@ TEST_F(FileServantTest, RefusesAFetchWhoseFieldsAreOutOfRange) {
   EXPECT_EQ(Refusal(Method("FetchFile"), many), "ARGUMENT_INVALID");
   EXPECT_EQ(Refusal(Method("FetchFile"), short_id), "ARGUMENT_INVALID");
   EXPECT_EQ(Refusal(Method("FetchFile"), late), "ARGUMENT_INVALID");
+  EXPECT_EQ(Refusal(Method("FetchFile"), never), "ARGUMENT_INVALID");
+  EXPECT_EQ(Refusal(Method("FetchFile"), no_unit), "ARGUMENT_INVALID");
   EXPECT_EQ(Refusal(Method("FetchFile"), name), "FILE_NAME_INVALID");
   EXPECT_EQ(Refusal(Method("FetchFile"), prefix), "FILE_NOT_FOUND");
 }
 
-TEST_F(FileServantTest, TakesAsManySourcesAsItsLimit) {
+TEST_F(FileServantTest, TakesAsManySourcesAndAsMuchTimeAsItsLimits) {
   v1::FetchFileRequest request = FetchRequest();
   for (int i = 0; i < kFetchSourcesMax; ++i) request.add_sources(TestPeer(1).ToText());
-  request.set_timeout_ms(kFetchTimeoutMsMax);
+  request.set_timeout("10m");
 
   auto call = Begin(Method("FetchFile"), request);
 
   EXPECT_THAT(mesh.fetch_request.sources, SizeIs(kFetchSourcesMax));
+  EXPECT_EQ(mesh.fetch_request.timeout, kFetchTimeoutMax);
   mesh.fetch.on_done(absl::OkStatus(), {});
 }
 
