@@ -21,13 +21,15 @@ constexpr int kClientPingIntervalMinMs = 5'000;
 
 class ApiService final : public grpc::CallbackGenericService {
  public:
-  ApiService(std::function<void(CallPtr)> route, int message_size_max)
-      : route_(std::move(route)), message_size_max_(message_size_max) {}
+  ApiService(std::function<void(CallPtr)> route, const ApiPortOptions& options)
+      : route_(std::move(route)),
+        message_size_max_(options.message_size_max),
+        callers_(std::make_shared<ApiCallers>(options.callers_per_host_max)) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
     std::shared_ptr<GenericCall> call =
-        GenericCall::Create(*context, static_cast<size_t>(message_size_max_));
+        GenericCall::Create(*context, callers_, static_cast<size_t>(message_size_max_));
     // gRPC's share of the call keeps the pointer alive until OnDone.
     grpc::ServerGenericBidiReactor* reactor = call.get();
     route_(std::move(call));
@@ -37,12 +39,13 @@ class ApiService final : public grpc::CallbackGenericService {
  private:
   const std::function<void(CallPtr)> route_;
   const int message_size_max_;
+  const std::shared_ptr<ApiCallers> callers_;  // Shared with the calls.
 };
 
 class GrpcApiPort final : public ApiPort {
  public:
-  GrpcApiPort(std::function<void(CallPtr)> route, int message_size_max)
-      : service_(std::move(route), message_size_max) {}
+  GrpcApiPort(std::function<void(CallPtr)> route, const ApiPortOptions& options)
+      : service_(std::move(route), options) {}
 
   ~GrpcApiPort() override {
     if (bound_.server != nullptr) Shutdown(absl::ZeroDuration());
@@ -78,7 +81,7 @@ class GrpcApiPort final : public ApiPort {
 
 absl::StatusOr<std::unique_ptr<ApiPort>> ApiPort::Open(const ApiPortOptions& options,
                                                        std::function<void(CallPtr)> route) {
-  auto port = std::make_unique<GrpcApiPort>(std::move(route), options.message_size_max);
+  auto port = std::make_unique<GrpcApiPort>(std::move(route), options);
   absl::Status started = port->Start(options);
   if (!started.ok()) return started;
   return port;

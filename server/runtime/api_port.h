@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/application/call.h"
+#include "server/runtime/api_callers.h"
 
 namespace panal {
 
@@ -15,6 +16,8 @@ struct ApiPortOptions {
   std::string listen;  // HOST:PORT; port 0 picks a free one.
   // Largest message accepted, in bytes. gRPC's default of 4 MiB.
   int message_size_max = 4 * 1024 * 1024;
+  // Connections of one host that are callers of their own.
+  size_t callers_per_host_max = kApiCallersPerHostMax;
 };
 
 class ApiPort {

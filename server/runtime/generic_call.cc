@@ -10,7 +10,6 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/rpc/byte_buffer.h"
-#include "server/runtime/listen_address.h"
 
 namespace panal {
 namespace {
@@ -31,7 +30,7 @@ absl::Time DeadlineOf(const grpc::ServerContextBase& context) {
   return absl::FromChrono(deadline);
 }
 
-CallHead HeadOf(const grpc::GenericCallbackServerContext& context) {
+CallHead HeadOf(const grpc::GenericCallbackServerContext& context, const std::string& caller) {
   CallHead head;
   head.method = context.method();
   for (const auto& [key, value] : context.client_metadata()) {
@@ -40,7 +39,7 @@ CallHead HeadOf(const grpc::GenericCallbackServerContext& context) {
   }
   head.deadline = DeadlineOf(context);
   head.origin = CallOrigin::kApi;
-  head.caller = HostOfGrpcPeer(context.peer());
+  head.caller = caller;
   return head;
 }
 
@@ -55,14 +54,20 @@ grpc::Status StatusOf(const CallResult& result) {
 }  // namespace
 
 std::shared_ptr<GenericCall> GenericCall::Create(grpc::GenericCallbackServerContext& context,
+                                                 std::shared_ptr<ApiCallers> callers,
                                                  size_t message_size_max) {
-  std::shared_ptr<GenericCall> call(new GenericCall(context, message_size_max));
+  std::shared_ptr<GenericCall> call(new GenericCall(context, std::move(callers), message_size_max));
   call->self_ = call;
   return call;
 }
 
-GenericCall::GenericCall(grpc::GenericCallbackServerContext& context, size_t message_size_max)
-    : context_(&context), message_size_max_(message_size_max), head_(HeadOf(context)) {}
+GenericCall::GenericCall(grpc::GenericCallbackServerContext& context,
+                         std::shared_ptr<ApiCallers> callers, size_t message_size_max)
+    : context_(&context),
+      callers_(std::move(callers)),
+      caller_(callers_->Begin(context.peer())),
+      message_size_max_(message_size_max),
+      head_(HeadOf(context, caller_.name)) {}
 
 bool GenericCall::Pin() {
   MutexLock lock(&mutex_);
@@ -213,6 +218,9 @@ void GenericCall::OnCancel() {
   if (on_cancel != nullptr) on_cancel();
 }
 
-void GenericCall::OnDone() { std::shared_ptr<GenericCall> self = std::move(self_); }
+void GenericCall::OnDone() {
+  callers_->End(caller_);
+  std::shared_ptr<GenericCall> self = std::move(self_);
+}
 
 }  // namespace panal

@@ -10,6 +10,7 @@
 
 #include "common/base/sync.h"
 #include "server/application/call.h"
+#include "server/runtime/api_callers.h"
 
 namespace panal {
 
@@ -19,8 +20,10 @@ class GenericCall final : public Call,
                           public grpc::ServerGenericBidiReactor,
                           public std::enable_shared_from_this<GenericCall> {
  public:
-  // `message_size_max`: larger messages of the caller end the call with MESSAGE_TOO_LARGE.
+  // `message_size_max`: larger messages of the caller end the call with MESSAGE_TOO_LARGE. The call
+  // counts for its caller in `callers` until gRPC is done with it.
   static std::shared_ptr<GenericCall> Create(grpc::GenericCallbackServerContext& context,
+                                             std::shared_ptr<ApiCallers> callers,
                                              size_t message_size_max);
 
   const CallHead& head() const override { return head_; }
@@ -33,7 +36,8 @@ class GenericCall final : public Call,
   bool cancelled() const override;
 
  private:
-  GenericCall(grpc::GenericCallbackServerContext& context, size_t message_size_max);
+  GenericCall(grpc::GenericCallbackServerContext& context, std::shared_ptr<ApiCallers> callers,
+              size_t message_size_max);
 
   // Reactor.
   void OnReadDone(bool ok) override;
@@ -49,6 +53,8 @@ class GenericCall final : public Call,
   void Refuse(const absl::Status& why);
 
   grpc::GenericCallbackServerContext* const context_;  // Valid until OnDone.
+  const std::shared_ptr<ApiCallers> callers_;          // Shared with the port and its calls.
+  const ApiCaller caller_;
   const size_t message_size_max_;
   const CallHead head_;
   grpc::ByteBuffer incoming_;  // Belongs to the read under way.

@@ -172,7 +172,7 @@ TEST_F(ApiPortTest, CarriesMetadataBothWaysAndDropsWhatIsIllegal) {
   const CallHead head = LastHead();
   EXPECT_EQ(head.method, "/test.Echo/Bidi");
   EXPECT_EQ(head.origin, CallOrigin::kApi);
-  EXPECT_EQ(head.caller, "127.0.0.1");
+  EXPECT_TRUE(absl::StartsWith(head.caller, "127.0.0.1:")) << head.caller;
   EXPECT_EQ(head.metadata.find("panal-object")->second, "panal://x");
   EXPECT_EQ(head.metadata.find("bytes-bin")->second, std::string("\0\xff", 2));
   const auto& trailing = call.context().GetServerTrailingMetadata();
@@ -255,6 +255,26 @@ TEST_F(ApiPortTest, RefusesAMessageBeyondGrpcsLimit) {
   call.Write(std::string(size_t{9} << 20, 'x'));
 
   EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(ApiPortTest, TakesConnectionsOfOneHostForCallersOfTheirOwnUpToTheLimit) {
+  port_->Shutdown(absl::ZeroDuration());
+  port_ = ApiPort::Open({.listen = "127.0.0.1:0", .callers_per_host_max = 2}, [this](CallPtr call) {
+            Route(call);
+          }).value();
+  std::vector<std::unique_ptr<RawStream>> calls;
+  std::vector<std::string> callers;
+  for (int i = 0; i < 3; ++i) {
+    calls.push_back(std::make_unique<RawStream>(Channel(), "/test.Echo/Bidi"));
+    ASSERT_TRUE(calls.back()->Write("hello"));
+    ASSERT_TRUE(calls.back()->Read().has_value());
+    callers.push_back(LastHead().caller);
+  }
+
+  EXPECT_NE(callers[0], callers[1]);
+  EXPECT_TRUE(absl::StartsWith(callers[0], "127.0.0.1:")) << callers[0];
+  EXPECT_TRUE(absl::StartsWith(callers[1], "127.0.0.1:")) << callers[1];
+  EXPECT_EQ(callers[2], "127.0.0.1");
 }
 
 TEST_F(ApiPortTest, SaysThatThePortIsTaken) {
