@@ -42,6 +42,7 @@ CallMux::CallMux(const CallMuxOptions& options, std::function<void(CallPtr)> rou
     : options_(options),
       route_(std::move(route)),
       timer_(timer),
+      assembly_{.max_bytes = options.assembly_max},
       next_id_(options.dialled ? 1 : 2) {}
 
 // --- The owners' side ---------------------------------------------------------------------------
@@ -261,7 +262,7 @@ absl::Status CallMux::OnOpen(const v1::CallFrame& frame, Batched& batched) {
   last_their_id_ = id;
   PANAL_ASSIGN_OR_RETURN(CallHead head, DecodeOpen(frame.open(), options_.peer, absl::Now()));
   if (their_calls_ >= options_.calls_max) {
-    if (refused_.size() >= kCallRefusalsMax) {
+    if (refused_.size() >= options_.refusals_max) {
       return Invalid("calls beyond the limit are opened and their answers not read");
     }
     refused_.push_back(id);

@@ -60,6 +60,8 @@ struct CallMuxOptions {
   PeerId peer;
   bool dialled = false;
   size_t calls_max = kCallsPerStreamMax;
+  size_t refusals_max = kCallRefusalsMax;
+  size_t assembly_max = kCallAssemblyMax;  // Bytes.
   // A dialled stream without calls is ended after this long.
   absl::Duration idle_max = absl::Minutes(5);
 };

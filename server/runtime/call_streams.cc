@@ -80,8 +80,8 @@ absl::StatusOr<CallStreams::MuxPtr> CallStreams::StreamTo(const PeerId& peer, bo
     if (!found->second.accepted.empty()) return found->second.accepted.back();
     if (found->second.dialled != nullptr) return found->second.dialled;
   }
-  if (all_.size() - accepted_ >= kCallStreamsMax) {
-    return OverloadedError(absl::StrCat(kCallStreamsMax, " call streams are open already"),
+  if (all_.size() - accepted_ >= options_.streams_max) {
+    return OverloadedError(absl::StrCat(options_.streams_max, " call streams are open already"),
                            absl::Seconds(1));
   }
   fresh = true;
@@ -155,7 +155,8 @@ grpc::ServerGenericBidiReactor* CallStreams::Accept(grpc::GenericCallbackServerC
     std::vector<MuxPtr>& accepted = peers_[peer].accepted;
     if (stopped_) {
       refusal = ShuttingDown();
-    } else if (accepted.size() >= options_.streams_per_peer_max || accepted_ >= kCallStreamsMax) {
+    } else if (accepted.size() >= options_.streams_per_peer_max ||
+               accepted_ >= options_.streams_max) {
       refusal = OverloadedError(absl::StrCat(accepted.size(), " call streams of the peer and ",
                                              accepted_, " in all are open already"),
                                 absl::Seconds(1));

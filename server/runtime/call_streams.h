@@ -43,6 +43,7 @@ inline constexpr absl::Duration kCallStreamOpenMax = absl::Seconds(10);
 struct CallStreamsOptions {
   size_t calls_per_stream_max = kCallsPerStreamMax;
   size_t streams_per_peer_max = kCallStreamsPerPeerMax;
+  size_t streams_max = kCallStreamsMax;        // Dialled and accepted each.
   absl::Duration idle_max = absl::Minutes(5);  // Guess: calls come in bursts.
   absl::Duration open_max = kCallStreamOpenMax;
 };
@@ -59,7 +60,7 @@ class CallStreams final : public PeerCalls, public std::enable_shared_from_this<
   ~CallStreams() override;
 
   // As PeerCalls says. Further errors: MESSAGE_TOO_LARGE, ARGUMENT_INVALID (what does not fit a
-  // CallOpen), OVERLOADED (calls_per_stream_max, kCallStreamsMax), SHUTTING_DOWN.
+  // CallOpen), OVERLOADED (calls_per_stream_max, streams_max), SHUTTING_DOWN.
   OutgoingCallPtr Open(const PeerId& peer, const std::string& reference,
                        const CallHead& head) override;
 

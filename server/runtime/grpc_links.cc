@@ -26,11 +26,12 @@ std::string RangeOf(const Hello& hello) {
 }  // namespace
 
 GrpcLinks::GrpcLinks(const PeerId& own, Hello hello, LinkEvents events,
-                     const StreamAdmission& admission, PeerChannels& channels)
+                     const StreamAdmission& admission, PeerChannels& channels, int probes_max)
     : own_(own),
       events_(std::move(events)),
       admission_(admission),
       channels_(channels),
+      probes_max_(probes_max),
       table_(own, kLinksMax),
       hello_(std::move(hello)) {}
 
@@ -57,8 +58,8 @@ void GrpcLinks::DialAddress(absl::string_view address, std::optional<PeerId> exp
     MutexLock lock(&mutex_);
     if (stopped_) {
       refused = Error(ErrorReason::kShuttingDown, "this peer is stopping");
-    } else if (probes_ >= kProbesMax) {
-      refused = OverloadedError(absl::StrCat("addresses being dialled already: ", kProbesMax),
+    } else if (probes_ >= probes_max_) {
+      refused = OverloadedError(absl::StrCat("addresses being dialled already: ", probes_max_),
                                 kDialTimeout);
     } else {
       ++probes_;

@@ -27,14 +27,12 @@ inline constexpr absl::Duration kDialTimeout = absl::Seconds(5);
 inline constexpr absl::Duration kHelloTimeout = absl::Seconds(10);
 // Streams at once, with or without a link. Beyond, callers are refused with OVERLOADED.
 inline constexpr size_t kLinkStreamsMax = 2 * kLinksMax;
-// Addresses being asked for their peer at once. OVERLOADED beyond. Guess.
-inline constexpr int kProbesMax = 64;
 
 class GrpcLinks final : public Links, private LinkStreamOwner {
  public:
   // The references must outlive this object.
   GrpcLinks(const PeerId& own, Hello hello, LinkEvents events, const StreamAdmission& admission,
-            PeerChannels& channels);
+            PeerChannels& channels, int probes_max = kProbesMax);
   // Shuts down.
   ~GrpcLinks() override;
 
@@ -80,6 +78,7 @@ class GrpcLinks final : public Links, private LinkStreamOwner {
   const LinkEvents events_;
   const StreamAdmission& admission_;
   PeerChannels& channels_;
+  const int probes_max_;
   OrderedEvents ordered_;
   std::atomic<int64_t> unknown_frames_ = 0;
 

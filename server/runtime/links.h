@@ -25,6 +25,8 @@ namespace panal {
 inline constexpr size_t kLinkQueueMax = 8 * 1024 * 1024;
 // Links accepted at once, over all peers. Guess: eight times the largest active view.
 inline constexpr int kLinksMax = 1024;
+// Addresses being asked for their peer at once (DialAddress). OVERLOADED beyond. Guess.
+inline constexpr int kProbesMax = 64;
 
 struct LinkEvents {
   std::function<void(PeerContact peer, bool outbound, Hello hello)> on_up;

@@ -22,8 +22,8 @@ namespace panal {
 struct MeshPortOptions {
   std::string listen;               // HOST:PORT; port 0 picks a free one.
   MeshId mesh;
-  // Mesh connections accepted at once. Guess: as the file descriptor limit allows.
-  int connections_max = 20'000;
+  // Addresses being asked for their peer at once (Links::DialAddress).
+  int probes_max = kProbesMax;
 };
 
 // Finds where a peer can be dialled: neighbors, catalog, then a search of the mesh. Called on any thread,

@@ -447,6 +447,25 @@ TEST(Blocks, ServeAsManyStreamsOfAPeerAsTheLimitAndNotOneMore) {
   EXPECT_EQ(source.blocks_server().streams(), 2u);
 }
 
+TEST(Blocks, ServeAsManyStreamsInAllAsTheLimitAndNotOneMore) {
+  MemoryFiles files;
+  const FileId id = files.Add("small");
+  StreamPeer source({.files = &files, .blocks_server = {.streams_max = 2}});
+  StreamPeer readers[3];
+  Received received[3];
+  std::vector<std::unique_ptr<BlocksStream>> streams;
+  for (int i = 0; i < 2; ++i) {
+    streams.push_back(OpenStream(readers[i], source.contact(), received[i]));
+    ASSERT_TRUE(streams[i]->WantManifest(id));
+    ASSERT_TRUE(received[i].WaitFor(1));
+  }
+
+  streams.push_back(OpenStream(readers[2], source.contact(), received[2]));
+
+  EXPECT_EQ(ReasonOf(received[2].WaitClosed()), ErrorReason::kOverloaded);
+  EXPECT_EQ(source.blocks_server().streams(), 2u);
+}
+
 TEST(Blocks, OpenAsManySourcesAsTheLimitAndNotOneMore) {
   MemoryFiles files;
   StreamPeer source({.files = &files, .blocks_server = {.streams_per_peer_max = 1000}});

@@ -734,6 +734,43 @@ TEST(CallStreams, RefuseOneStreamTooManyOfAPeer) {
   EXPECT_EQ(ReasonOf(FromGrpcStatus(third.Finish())), ErrorReason::kOverloaded);
 }
 
+TEST(CallStreams, AcceptAsManyStreamsInAllAsTheLimitAndNotOneMore) {
+  Servants servants;
+  StreamPeer peer({.route = servants.route(), .calls = {.streams_max = 2}});
+  RawCaller first(peer), second(peer);
+  for (RawCaller* caller : {&first, &second}) {
+    ASSERT_TRUE(caller->Send(Batch({OpenFrame(1, "/t.S/Fail")})));
+    ASSERT_TRUE(caller->Read());
+  }
+
+  RawCaller third(peer);
+
+  EXPECT_EQ(third.End(), ErrorReason::kOverloaded);
+}
+
+TEST(CallStreams, DialAsManyPeersAsTheLimitAndNotOneMore) {
+  Servants servants;
+  StreamPeer caller({.calls = {.streams_max = 2}});
+  std::vector<std::unique_ptr<StreamPeer>> peers;
+  for (int i = 0; i < 3; ++i) {
+    peers.push_back(std::make_unique<StreamPeer>(StreamPeer::Options{.route = servants.route()}));
+    caller.Know(peers.back()->contact());
+  }
+  CallHead head;
+  head.method = "/t.S/Echo";
+  std::string answer;
+  for (int i = 0; i < 2; ++i) {
+    CallDriver call(caller.calls().Open(peers[i]->id(), kReference, head));
+    ASSERT_EQ(call.Unary("hello", answer).code, 0);
+  }
+
+  CallDriver beyond(caller.calls().Open(peers[2]->id(), kReference, head));
+
+  EXPECT_EQ(ReasonOfResult(beyond.Finish()), ErrorReason::kOverloaded);
+  CallDriver known(caller.calls().Open(peers[0]->id(), kReference, head));
+  EXPECT_EQ(known.Unary("again", answer).code, 0);
+}
+
 TEST(CallStreams, EndACallWhoseMessageIsTooLarge) {
   Servants servants;
   StreamPeer peer({.route = servants.route()});

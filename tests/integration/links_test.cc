@@ -1,5 +1,6 @@
 #include "server/runtime/links.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -191,6 +192,27 @@ TEST(Links, SayWhyAnAddressCannotBeUsed) {
   EXPECT_EQ(ReasonOf(DialAddress(a, DeadAddress()).status()), ErrorReason::kPeerUnreachable);
   EXPECT_EQ(ReasonOf(DialAddress(a, a.address()).status()), ErrorReason::kArgumentInvalid);
   EXPECT_TRUE(a.events().empty());
+}
+
+TEST(Links, AskAsManyAddressesAtOnceAsTheLimitAndNotOneMore) {
+  FreezableProxy silent("127.0.0.1:1");
+  silent.Freeze();
+  MeshPeer a({.probes_max = 2});
+  Mutex mutex;
+  Condition changed;
+  std::vector<ErrorReason> ends;
+  auto done = [&](const absl::StatusOr<PeerId>& result) {
+    MutexLock lock(&mutex);
+    ends.push_back(ReasonOf(result.status()));
+    changed.SignalAll();
+  };
+
+  for (int i = 0; i < 3; ++i) a.links().DialAddress(silent.address(), std::nullopt, done);
+
+  MutexLock lock(&mutex);
+  while (ends.size() < 3) changed.Wait(&mutex);
+  EXPECT_THAT(ends, testing::ElementsAre(ErrorReason::kOverloaded, ErrorReason::kPeerUnreachable,
+                                         ErrorReason::kPeerUnreachable));
 }
 
 TEST(Links, RefuseAnAcceptorThatDoesNotShowThatItIsOfTheMesh) {

@@ -28,8 +28,10 @@ MeshPeer::MeshPeer(const Options& options, const Identity& identity)
     Note({.kind = Kind::kFrame, .peer = peer, .frame = std::move(frame)});
   };
   auto port = MeshPort::Open(
-      {.listen = options.listen, .mesh = OpenMeshId(options.mesh)}, identity_, options.hello,
-      std::move(events), [](CallPtr) {}, files_, *dispatcher_,
+      {.listen = options.listen,
+       .mesh = OpenMeshId(options.mesh),
+       .probes_max = options.probes_max},
+      identity_, options.hello, std::move(events), [](CallPtr) {}, files_, *dispatcher_,
       [](const PeerId&, std::function<void(absl::StatusOr<PeerContact>)> done) {
         done(Error(ErrorReason::kPeerUnknown, "nobody is known"));
       });

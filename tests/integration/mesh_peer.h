@@ -33,6 +33,7 @@ class MeshPeer {
     std::string mesh = "test";
     std::string listen = "127.0.0.1:0";
     Hello hello;
+    int probes_max = kProbesMax;
   };
 
   MeshPeer() : MeshPeer(Options()) {}

@@ -254,6 +254,23 @@ TEST_F(MembershipTest, AWalkEndsWithADialAndASplice) {
   EXPECT_EQ(Sent<Disconnect>(accepted, down[0].peer)[0].replacements.front().id, Id(9));
 }
 
+TEST_F(MembershipTest, AsManyNewcomersAreSplicedInAtOnceAsTheLimitAndNotOneMore) {
+  Begin();
+  AddNeighbors(2, 4);
+  Outputs outputs;
+  for (uint32_t i = 0; i < kSplicesMax; ++i) {
+    membership_.OnForwardJoin(Id(2), {Contact(100 + i), 0}, now_, outputs);
+  }
+  ASSERT_THAT(All<Dial>(outputs), SizeIs(kSplicesMax));
+
+  Outputs beyond;
+  membership_.OnForwardJoin(Id(2), {Contact(200), 0}, now_, beyond);
+
+  EXPECT_THAT(All<Dial>(beyond), IsEmpty());
+  EXPECT_THAT(membership_.Passive(), SizeIs(1));  // It waits there for its turn.
+  membership_.CheckInvariants();
+}
+
 TEST_F(MembershipTest, AWalkForThisPeerItselfIsDropped) {
   Begin();
   AddNeighbors(2, 2);

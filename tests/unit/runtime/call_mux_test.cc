@@ -1,0 +1,129 @@
+// The limits of one Call stream. Streams between real peers are in
+// tests/integration/call_streams_test.cc.
+#include "server/runtime/call_mux.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/wire/status_codec.h"
+
+namespace panal {
+namespace {
+
+// Keeps what is written; the test says when a write is done.
+class HeldTransport final : public CallTransport {
+ public:
+  void WriteBatch(const v1::CallBatch& batch) override {
+    for (const v1::CallFrame& frame : batch.frames()) frames.push_back(frame);
+  }
+
+  void End(const absl::Status&) override {}
+
+  void EndIdle() override {}
+
+  std::vector<v1::CallFrame> frames;
+};
+
+class CallMuxTest : public testing::Test {
+ protected:
+  ~CallMuxTest() override {
+    if (mux_ == nullptr) return;
+    mux_->OnClosed(Error(ErrorReason::kConnectionLost, "the test is over"),
+                   /*nothing_executed=*/false);
+    calls_.clear();
+  }
+
+  void Open(CallMuxOptions options) {
+    mux_ = std::make_shared<CallMux>(
+        options, [this](CallPtr call) { calls_.push_back(std::move(call)); }, timer_);
+    ASSERT_TRUE(mux_->Attach(transport_));
+    mux_->OnOpened();
+  }
+
+  absl::Status Begin(uint64_t id) {
+    v1::CallBatch batch;
+    v1::CallFrame* frame = batch.add_frames();
+    frame->set_call_id(id);
+    frame->mutable_open()->set_method("/t.S/M");
+    return mux_->OnBatch(batch);
+  }
+
+  absl::Status Part(uint64_t id, size_t size, bool more) {
+    v1::CallBatch batch;
+    v1::CallFrame* frame = batch.add_frames();
+    frame->set_call_id(id);
+    frame->mutable_message()->set_data(std::string(size, 'x'));
+    frame->mutable_message()->set_more(more);
+    return mux_->OnBatch(batch);
+  }
+
+  // Reason of the status that was written for a call; nothing: none was.
+  std::optional<ErrorReason> EndOf(uint64_t id) const {
+    for (const v1::CallFrame& frame : transport_->frames) {
+      if (frame.call_id() != id || !frame.has_status()) continue;
+      return ReasonOf(DecodeStatusDetails(static_cast<int>(frame.status().code()),
+                                          frame.status().message(), frame.status().details()));
+    }
+    return std::nullopt;
+  }
+
+  DeadlineTimer timer_;
+  const std::shared_ptr<HeldTransport> transport_ = std::make_shared<HeldTransport>();
+  std::vector<CallPtr> calls_;
+  std::shared_ptr<CallMux> mux_;
+};
+
+TEST_F(CallMuxTest, LetsAsManyRefusalsWaitAsTheLimitAndNotOneMore) {
+  Open({.calls_max = 1, .refusals_max = 2});
+  ASSERT_TRUE(Begin(1).ok());
+  ASSERT_TRUE(Begin(3).ok());  // Refused; its answer is being written.
+
+  EXPECT_TRUE(Begin(5).ok());
+  EXPECT_TRUE(Begin(7).ok());
+
+  EXPECT_EQ(ReasonOf(Begin(9)), ErrorReason::kFrameInvalid);
+  EXPECT_EQ(calls_.size(), 1u);
+}
+
+TEST_F(CallMuxTest, RefusesOnForAPeerThatReadsItsRefusals) {
+  Open({.calls_max = 1, .refusals_max = 2});
+  ASSERT_TRUE(Begin(1).ok());
+
+  for (uint64_t id = 3; id < 15; id += 2) {
+    ASSERT_TRUE(Begin(id).ok()) << id;
+    EXPECT_EQ(EndOf(id), ErrorReason::kOverloaded) << id;
+    mux_->OnWritten();
+  }
+}
+
+TEST_F(CallMuxTest, HoldsAsManyBytesOfIncompleteMessagesAsTheLimitAndNotOneMore) {
+  Open({.assembly_max = 100});
+  std::optional<std::string> first;
+  std::optional<std::string> second;
+  ASSERT_TRUE(Begin(1).ok());
+  ASSERT_TRUE(Begin(3).ok());
+  calls_[0]->Read([&](std::optional<std::string> message) { first = std::move(message); });
+  calls_[1]->Read([&](std::optional<std::string> message) { second = std::move(message); });
+  ASSERT_TRUE(Part(1, 50, /*more=*/true).ok());
+  ASSERT_TRUE(Part(3, 50, /*more=*/true).ok());
+  EXPECT_EQ(mux_->open_calls(), 2u);
+
+  ASSERT_TRUE(Part(3, 1, /*more=*/false).ok());
+
+  EXPECT_EQ(EndOf(3), ErrorReason::kOverloaded);
+  EXPECT_EQ(second, std::nullopt);
+  EXPECT_TRUE(calls_[1]->cancelled());
+  // The other call goes on, with the room that became free.
+  ASSERT_TRUE(Part(1, 50, /*more=*/false).ok());
+  EXPECT_EQ(first, std::string(100, 'x'));
+  EXPECT_FALSE(calls_[0]->cancelled());
+}
+
+}  // namespace
+}  // namespace panal
