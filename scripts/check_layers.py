@@ -29,6 +29,7 @@ ALLOWED = {  # folder or file -> what of the project it may include; the longest
     | GENERATED,
     "server/console": {"common/base", "server/console", "server/application"},
     "server/runtime": {"common", "server"} | GENERATED,
+    "server/runtime/dispatcher": {"common/base", "server/application/dispatcher.h"},
     "server/main.cc": {"common", "server/options_parser.h", "server/runtime"},
     "server/options_parser.h": {"common", "server/runtime"},
     "server/options_parser.cc": {"common", "server/options_parser.h", "server/runtime"},

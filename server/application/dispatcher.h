@@ -1,4 +1,5 @@
-// Hands inbound work to a bounded pool of workers, by class and fairly between callers.
+// Hands inbound work to a bounded pool of workers, by class and fairly between callers. The workers
+// are the runtime's (server/runtime/dispatcher).
 //
 // Specification:
 // - D1. Every class has its own workers and its own queue, so that bulk work cannot delay control
