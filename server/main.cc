@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "common/base/file_limit.h"
 #include "common/base/heap.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -23,6 +24,18 @@ int Fail(const absl::Status& status, int code) {
   std::fprintf(stderr, "panald: %s [%s]\n", std::string(status.message()).c_str(),
                std::string(panal::ReasonName(panal::ReasonOf(status))).c_str());
   return code;
+}
+
+// Every link, source and program takes a descriptor.
+void OpenFileLimit() {
+  const absl::StatusOr<panal::FileLimit> limit = panal::RaiseFileLimit();
+  if (limit.ok()) {
+    panal::Log(panal::LogLevel::kInfo, "file_limit",
+               {{"before", std::to_string(limit->before)}, {"now", std::to_string(limit->now)}});
+  } else {
+    panal::Log(panal::LogLevel::kWarning, "file_limit_not_raised",
+               {{"why", std::string(limit.status().message())}});
+  }
 }
 
 // The signals that stop a peer, blocked in every thread so that only sigwait takes them.
@@ -49,6 +62,7 @@ int main(int argc, char** argv) {
   if (absl::Status level = panal::SetLogLevel(command->options.log_level); !level.ok()) {
     return Fail(level, kExitUsage);
   }
+  OpenFileLimit();
   sigset_t signals = BlockStopSignals();
   panal::InitializeRpc();
   absl::StatusOr<std::unique_ptr<panal::Node>> node =
