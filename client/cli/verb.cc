@@ -5,7 +5,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/base32.h"
+#include "common/base/id_prefix.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"
 
@@ -14,9 +14,6 @@ namespace {
 
 constexpr AddVerb kVerbs[] = {AddInit,   AddStatus, AddPeers, AddAdd, AddLs,      AddStat,     AddRm,
                               AddSearch, AddGet,    AddCat,   AddDoctor, AddVersion, AddCompletion};
-
-// Shortest prefix of an id that is looked for.
-constexpr size_t kPrefixMin = 4;
 
 }  // namespace
 
@@ -48,10 +45,9 @@ int Run(int argc, const char* const* argv) {
 }
 
 absl::StatusOr<std::string> ResolveFile(Client& client, const std::string& text) {
-  if (text.size() < kPrefixMin || text.size() > FileId::kTextSize || !IsBase32(text)) {
-    return Error(ErrorReason::kFileIdInvalid,
-                 absl::StrCat("`", text, "` is no file id and no prefix of one: 4 to 52 characters "
-                              "of a-z and 2-7; `panal search` finds ids by name"));
+  if (auto parsed = ParseIdPrefix(text, IdKind::kFile); !parsed.ok()) {
+    return Error(ReasonOf(parsed.status()),
+                 absl::StrCat(parsed.status().message(), "; `panal search` finds ids by name"));
   }
   if (text.size() == FileId::kTextSize) return text;
   absl::StatusOr<v1::FileInfo> known = client.GetFile(text);

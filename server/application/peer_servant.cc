@@ -11,9 +11,6 @@
 namespace panal {
 namespace {
 
-// Shortest prefix of a peer id that is looked for: 20 bits.
-constexpr size_t kPrefixSizeMin = 4;
-
 absl::string_view SeverityName(Finding::Severity severity) {
   switch (severity) {
     case Finding::Severity::kOk:
@@ -118,14 +115,8 @@ absl::StatusOr<v1::ListObjectsResponse> PeerServant::ListObjects(
 
 void PeerServant::ResolvePeer(const CallHead& head, const v1::ResolvePeerRequest& request,
                               Responder<v1::ResolvePeerResponse> respond) {
-  const std::string& prefix = request.prefix();
-  if (prefix.size() < kPrefixSizeMin || prefix.size() > PeerId::kTextSize || !IsBase32(prefix)) {
-    return respond(Error(ErrorReason::kPeerIdInvalid,
-                         absl::StrCat("\"", prefix.substr(0, 64), "\" is not ", kPrefixSizeMin,
-                                      " to ", PeerId::kTextSize, " characters of a to z, 2 to 7"),
-                         {{"prefix", prefix.substr(0, 64)}}));
-  }
-  mesh_.ResolvePeer(prefix, [respond](absl::StatusOr<PeerContact> contact) {
+  // The mesh says whether it is one.
+  mesh_.ResolvePeer(request.prefix(), [respond](absl::StatusOr<PeerContact> contact) {
     if (!contact.ok()) return respond(contact.status());
     v1::ResolvePeerResponse response;
     response.set_peer_id(contact->id.ToText());

@@ -5,7 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/base32.h"
+#include "common/base/id_prefix.h"
 #include "common/base/status.h"
 
 namespace panal {
@@ -66,7 +66,8 @@ absl::StatusOr<PeerContact> Contacts::TheOne(const std::string& prefix, const Fo
   if (found.empty()) return Unknown(prefix);
   if (found.size() == 1) return found.begin()->second;
   std::string ids;
-  for (const auto& [id, contact] : found) absl::StrAppend(&ids, ids.empty() ? "" : ", ", id.ToText());
+  for (const auto& [id, contact] : found)
+    absl::StrAppend(&ids, ids.empty() ? "" : ", ", id.ToText());
   return Error(ErrorReason::kPeerAmbiguous,
                absl::StrCat("prefix ", prefix, " fits ", found.size(), " peers: ", ids,
                             "; give more characters"),
@@ -76,11 +77,8 @@ absl::StatusOr<PeerContact> Contacts::TheOne(const std::string& prefix, const Fo
 void Contacts::Find(const PeerId& peer, Done done) { Resolve(peer.ToText(), std::move(done)); }
 
 void Contacts::Resolve(const std::string& prefix, Done done) {
-  if (prefix.size() < kPeerPrefixMin || prefix.size() > PeerId::kTextSize || !IsBase32(prefix)) {
-    done(Error(ErrorReason::kPeerIdInvalid,
-               absl::StrCat("`", prefix, "` is not a peer id or a prefix of one: ", kPeerPrefixMin,
-                            " to 52 characters of a-z and 2-7"),
-               {{"prefix", prefix}}));
+  if (auto parsed = ParseIdPrefix(prefix, IdKind::kPeer); !parsed.ok()) {
+    done(parsed.status());
     return;
   }
   Found found = Known(prefix);

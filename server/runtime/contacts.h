@@ -22,8 +22,6 @@ namespace panal {
 
 // Contacts remembered. 4,096 at some 300 bytes are about 1 MiB.
 inline constexpr size_t kContactsMax = 4096;
-// Shortest prefix of a peer id that is resolved. 20 bits: few peers share it.
-inline constexpr size_t kPeerPrefixMin = 4;
 // Time to search the mesh for a peer's record.
 inline constexpr absl::Duration kResolveTimeout = absl::Seconds(5);
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/base32.h"
+#include "common/base/id_prefix.h"
 #include "common/base/sha256.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
@@ -15,9 +15,6 @@
 
 namespace panal {
 namespace {
-
-constexpr size_t kPrefixSizeMin =
-    4;  // Characters of an id; as in git, fewer are ambiguous too soon.
 
 absl::Status PathError(ErrorReason reason, absl::string_view path, absl::string_view what) {
   std::string shown = ToValidUtf8(path);
@@ -129,13 +126,8 @@ std::unique_ptr<FileStore::Upload> FileStoreImpl::NewUpload() {
 
 absl::StatusOr<FileId> FileStoreImpl::Resolve(absl::string_view text) {
   if (std::optional<FileId> id = FileId::FromText(text)) return *id;
-  ErrorMetadata metadata = {{"id", ToValidUtf8(text.substr(0, FileId::kTextSize))}};
-  if (text.size() < kPrefixSizeMin || text.size() >= FileId::kTextSize || !IsBase32(text)) {
-    return Error(ErrorReason::kFileIdInvalid,
-                 absl::StrCat("\"", metadata["id"], "\" is no file id: ", FileId::kTextSize,
-                              " base32 characters, or at least the first ", kPrefixSizeMin),
-                 metadata);
-  }
+  PANAL_ASSIGN_OR_RETURN(const std::string prefix, ParseIdPrefix(text, IdKind::kFile));
+  const ErrorMetadata metadata = {{"id", prefix}};
   PANAL_ASSIGN_OR_RETURN(std::vector<FileId> ids, catalog_.FindIds(text, 2));
   if (ids.empty()) {
     return Error(ErrorReason::kFileNotFound,

@@ -144,15 +144,6 @@ TEST_F(PeerServantTest, PassesTheMeshsRefusalOfAPrefixOn) {
   EXPECT_EQ(ReasonOf(call->status()), ErrorReason::kPeerAmbiguous);
 }
 
-TEST_F(PeerServantTest, RefusesWhatIsNoPrefix) {
-  v1::ResolvePeerRequest request;
-  for (const std::string& prefix :
-       {std::string("abc"), std::string("ABCD"), std::string("ab-d"), std::string(53, 'a')}) {
-    request.set_prefix(prefix);
-    EXPECT_EQ(Refusal("/panal.v1.PeerObject/ResolvePeer", request), "PEER_ID_INVALID") << prefix;
-  }
-}
-
 TEST_F(PeerServantTest, ReportsTheWorstFindingFirst) {
   mesh.findings = {{Finding::Severity::kOk, "clock", "fine", ""},
                    {Finding::Severity::kError, "disk", "full", "free some"},
