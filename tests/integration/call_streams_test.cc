@@ -20,7 +20,6 @@
 #include "panal/v1/frames.pb.h"
 #include "server/runtime/peer_methods.h"
 #include "tests/integration/freezable_proxy.h"
-#include "tests/integration/raw_acceptor.h"
 #include "tests/integration/raw_stream.h"
 #include "tests/integration/stream_peer.h"
 
@@ -463,23 +462,6 @@ TEST(CallStreams, SayWhyThePeerCannotBeReached) {
   pair.a.Know({nobody, pair.b.contact().addresses});
   EXPECT_EQ(ReasonOfResult(CallDriver(pair.a.calls().Open(nobody, kReference, head)).Finish()),
             ErrorReason::kPeerUnreachable);
-}
-
-TEST(CallStreams, SendNoCallToAnAcceptorThatDoesNotShowThatItIsOfTheMesh) {
-  StreamPeer peer;
-  const Identity identity = Identity::Generate();
-  CallHead head;
-  head.method = "/t.S/Echo";
-  for (const BadAcceptor& bad : BadAcceptors(identity)) {
-    RawAcceptor acceptor(identity, bad.metadata, "");
-    peer.Know(acceptor.contact());
-
-    CallDriver call(peer.calls().Open(identity.peer_id(), kReference, head));
-
-    EXPECT_EQ(ReasonOfResult(call.Finish()), bad.reason) << bad.name;
-    EXPECT_EQ(acceptor.streams(), 1) << bad.name;
-    EXPECT_EQ(acceptor.messages(), 0) << bad.name;
-  }
 }
 
 TEST(CallStreams, TryTheNextAddressWhenOneIsDead) {

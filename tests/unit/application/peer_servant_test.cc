@@ -145,7 +145,7 @@ TEST_F(PeerServantTest, PassesTheMeshsRefusalOfAPrefixOn) {
 }
 
 TEST_F(PeerServantTest, ReportsTheWorstFindingFirst) {
-  mesh.findings = {{Finding::Severity::kOk, "clock", "fine", ""},
+  mesh.findings = {{Finding::Severity::kOk, "catalog", "fine", ""},
                    {Finding::Severity::kError, "disk", "full", "free some"},
                    {Finding::Severity::kWarning, "links", "few", "wait"}};
 

@@ -1,0 +1,183 @@
+#include "server/runtime/diagnosis.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "server/data/block_store/file_system.h"
+#include "tests/support/catalog_support.h"
+#include "tests/unit/application/fake_parts.h"
+
+namespace panal {
+namespace {
+
+using Severity = Finding::Severity;
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+
+class DiagnosisTest : public testing::Test {
+ protected:
+  DiagnosisTest() {
+    catalog_ = catalog_test::OpenOrDie(catalog_test::OptionsIn(dir_));
+    auto store = BlockStore::Open({.dir = absl::StrCat(dir_.path(), "/blocks")}, RealFileSystem());
+    blocks_ = std::move(store).value();
+    // A peer with nothing to complain about.
+    status_.mesh_name = "lab";
+    status_.neighbors = 3;
+    status_.mesh_size = 40;
+    status_.addresses = {"192.0.2.1:7401"};
+  }
+
+  std::vector<Finding> Diagnose() {
+    return DiagnosePeer(status_, options_, *catalog_, *blocks_, data_dir_);
+  }
+
+  // The one finding about `subject`. REQUIRES: there is one.
+  Finding About(const std::string& subject) {
+    std::vector<Finding> found;
+    for (Finding& finding : Diagnose()) {
+      if (finding.subject == subject) found.push_back(std::move(finding));
+    }
+    PANAL_CHECK(found.size() == 1);
+    return found[0];
+  }
+
+  catalog_test::TempDir dir_;
+  std::string data_dir_ = dir_.path();
+  std::unique_ptr<Catalog> catalog_;
+  std::unique_ptr<BlockStore> blocks_;
+  PeerStatus status_;
+  NodeOptions options_;
+};
+
+TEST_F(DiagnosisTest, ExaminesLinksAddressesDiskCatalogAndStore) {
+  std::vector<std::string> subjects;
+  for (const Finding& finding : Diagnose()) subjects.push_back(finding.subject);
+
+  EXPECT_THAT(subjects, UnorderedElementsAre("links", "addresses", "disk", "catalog", "store"));
+}
+
+TEST_F(DiagnosisTest, SaysHowManyNeighborsThereAre) {
+  const Finding links = About("links");
+
+  EXPECT_EQ(links.severity, Severity::kOk);
+  EXPECT_THAT(links.message, HasSubstr("3 neighbors"));
+  EXPECT_THAT(links.message, HasSubstr("`lab` has about 40 peers"));
+  EXPECT_EQ(links.advice, "");
+}
+
+TEST_F(DiagnosisTest, WarnsOfAPeerAloneThatWasToldNoAddress) {
+  status_.neighbors = 0;
+
+  const Finding links = About("links");
+
+  EXPECT_EQ(links.severity, Severity::kWarning);
+  EXPECT_THAT(links.advice, HasSubstr("--join"));
+}
+
+TEST_F(DiagnosisTest, CallsItAnErrorWhenNoJoinAddressBroughtANeighbor) {
+  status_.neighbors = 0;
+  options_.join = {{.address = "a.example:7401"}, {.address = "b.example:7401"}};
+
+  const Finding links = About("links");
+
+  EXPECT_EQ(links.severity, Severity::kError);
+  EXPECT_THAT(links.message, HasSubstr("a.example:7401 b.example:7401"));
+  EXPECT_THAT(links.advice, HasSubstr("join_failed"));
+}
+
+TEST_F(DiagnosisTest, TakesOneAddressThatOthersCanDial) {
+  status_.addresses = {"127.0.0.1:7401", "192.0.2.1:7401"};
+
+  const Finding addresses = About("addresses");
+
+  EXPECT_EQ(addresses.severity, Severity::kOk);
+  EXPECT_THAT(addresses.message, HasSubstr("127.0.0.1:7401 192.0.2.1:7401"));
+}
+
+TEST_F(DiagnosisTest, WarnsOfAPeerThatOnlyThisMachineCanDial) {
+  status_.addresses = {"127.0.0.1:7401"};
+
+  const Finding addresses = About("addresses");
+
+  EXPECT_EQ(addresses.severity, Severity::kWarning);
+  EXPECT_THAT(addresses.message, HasSubstr("127.0.0.1:7401"));
+  EXPECT_THAT(addresses.advice, HasSubstr("--advertise"));
+}
+
+TEST_F(DiagnosisTest, JudgesTheDiskByItsFreeBytes) {
+  const int64_t free_bytes = RealFileSystem().FreeBytes(data_dir_).value();
+  const Severity expected = free_bytes < kDiskOutBytes   ? Severity::kError
+                            : free_bytes < kDiskLowBytes ? Severity::kWarning
+                                                         : Severity::kOk;
+
+  const Finding disk = About("disk");
+
+  EXPECT_EQ(disk.severity, expected);
+  EXPECT_THAT(disk.message, HasSubstr(absl::StrCat("free at ", data_dir_)));
+}
+
+TEST_F(DiagnosisTest, CallsADataDirectoryThatIsGoneAnError) {
+  data_dir_ = absl::StrCat(dir_.path(), "/gone");
+
+  const Finding disk = About("disk");
+
+  EXPECT_EQ(disk.severity, Severity::kError);
+  EXPECT_THAT(disk.message, HasSubstr("gone"));
+  EXPECT_THAT(disk.advice, HasSubstr("data directory"));
+}
+
+TEST_F(DiagnosisTest, FindsTheCatalogSound) { EXPECT_EQ(About("catalog").severity, Severity::kOk); }
+
+// That the catalog itself notices damage is shown by its own tests.
+TEST_F(DiagnosisTest, CallsADamagedCatalogAnError) {
+  auto damaged = std::make_unique<testing::NiceMock<MockCatalog>>();
+  ON_CALL(*damaged, CheckIntegrity)
+      .WillByDefault(testing::Return(Error(ErrorReason::kCatalogCorrupt, "page 7 is torn")));
+  catalog_ = std::move(damaged);
+
+  const Finding catalog = About("catalog");
+
+  EXPECT_EQ(catalog.severity, Severity::kError);
+  EXPECT_THAT(catalog.message, HasSubstr("page 7 is torn"));
+  EXPECT_THAT(catalog.advice, HasSubstr("catalog.db"));
+}
+
+TEST_F(DiagnosisTest, SaysHowMuchIsStoredAndOfHowMuch) {
+  EXPECT_THAT(About("store").message, HasSubstr("0 B of content stored"));
+  options_.storage_max_bytes = int64_t{3} << 30;
+
+  const Finding store = About("store");
+
+  EXPECT_EQ(store.severity, Severity::kOk);
+  EXPECT_THAT(store.message, HasSubstr("of at most 3.0 GiB"));
+}
+
+TEST_F(DiagnosisTest, WarnsOfEveryRootThatDoesNotExist) {
+  options_.roots = {dir_.path(), absl::StrCat(dir_.path(), "/gone")};
+
+  const Finding roots = About("roots");
+
+  EXPECT_EQ(roots.severity, Severity::kWarning);
+  EXPECT_THAT(roots.message, HasSubstr(options_.roots[1]));
+}
+
+TEST_F(DiagnosisTest, SaysTheWorstFirst) {
+  status_.addresses = {"127.0.0.1:7401"};
+  data_dir_ = absl::StrCat(dir_.path(), "/gone");
+
+  const std::vector<Finding> findings = Diagnose();
+
+  ASSERT_EQ(findings.size(), 5u);
+  EXPECT_EQ(findings[0].subject, "disk");
+  EXPECT_EQ(findings[1].subject, "addresses");
+  for (size_t i = 2; i < findings.size(); ++i) EXPECT_EQ(findings[i].severity, Severity::kOk);
+}
+
+}  // namespace
+}  // namespace panal
