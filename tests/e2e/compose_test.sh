@@ -1,7 +1,8 @@
 #!/bin/bash
 # Brings up the five peers of docker-compose.yml and uses them from the host with grpcurl alone: put, search and
 # read on three different peers; then kills a container, gives another one a new address, and takes the publisher
-# away with its data after a fetch.
+# away with its data after a fetch. Last, the blocks of README.md that are marked `docker`, and its grpcurl lines,
+# as they are printed, where the README's ports are free.
 #
 # Usage: tests/e2e/compose_test.sh
 #
@@ -14,7 +15,8 @@ command -v docker-compose >/dev/null || skip "docker-compose is not installed"
 grpcurl=$(scripts/install-grpcurl) || skip "grpcurl cannot be built here"
 
 project=panal-e2e-$$
-export PANAL_IMAGE=panal:$project COMPOSE_PROJECT_NAME=$project
+image=panal:$project kept_image=$(docker image inspect --format '{{.Id}}' panal:latest 2>/dev/null || true)
+export PANAL_IMAGE=$image COMPOSE_PROJECT_NAME=$project
 # Free ports of the host, all held until all are known.
 mapfile -t ports < <(python3 -c '
 import socket
@@ -27,7 +29,12 @@ cleanup() {
   [ "${passed:-}" = 1 ] || docker-compose logs --tail 40 2>&1 | tail -200 || true
   docker rm -f "$project-squatter" >/dev/null 2>&1 || true
   docker-compose down -v --timeout 5 >/dev/null 2>&1 || true
-  docker image rm -f "$PANAL_IMAGE" >/dev/null 2>&1 || true
+  if [ -n "${readme_tagged:-}" ]; then
+    COMPOSE_PROJECT_NAME=$project-readme docker-compose down -v --timeout 5 >/dev/null 2>&1 || true
+    docker image rm panal:latest >/dev/null 2>&1 || true
+    [ -z "$kept_image" ] || docker tag "$kept_image" panal:latest
+  fi
+  docker image rm -f "$image" >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -112,6 +119,49 @@ docker-compose rm -f -s -v peer1 >/dev/null 2>&1
 docker volume rm "${project}_peer1" >/dev/null
 call 5 FileObject/FetchFile "{\"id\": \"$file\", \"timeout\": \"30s\"}" | jq -e 'select(.done)' >/dev/null || die "peer5 cannot fetch"
 equal "$(call 5 FileObject/ReadFile "{\"id\": \"$file\"}" | jq -r .data)" "$content" "the content from the swarm"
+
+docker-compose down -v --timeout 5 >/dev/null 2>&1
+
+# readme_blocks MARK [PATTERN]: the README's blocks with this mark, in order, those with a line like PATTERN.
+readme_blocks() {
+  python3 - "$@" <<'PYTHON'
+import re, sys
+text = open("README.md", encoding="utf-8").read()
+for block in re.findall(rf"^```bash {sys.argv[1]}\n(.*?)^```$", text, re.S | re.M):
+    if len(sys.argv) < 3 or re.search(sys.argv[2], block):
+        print(block, end="")
+PYTHON
+}
+readme_ports_free() {
+  local i
+  for i in 1 2 3 4 5; do
+    ! (exec 3<>"/dev/tcp/127.0.0.1/$((7400 + 10 * i))") 2>/dev/null || return 1
+  done
+}
+if ! readme_ports_free; then
+  passed=1
+  skip "all but the README's blocks passed; a port of 7410, 7420 … 7450 is taken"
+fi
+
+say "the README's blocks, as they are printed"
+readme_blocks docker >"$work/docker"
+readme_blocks test '(?m)^grpcurl ' >"$work/grpcurl"
+equal "$(grep -c . "$work/docker")" 3 "lines of the README's docker blocks"
+equal "$(grep -c '^grpcurl ' "$work/grpcurl")" 7 "grpcurl lines of the README"
+docker tag "$image" panal:latest
+readme_tagged=1
+export COMPOSE_PROJECT_NAME=$project-readme
+unset PANAL_IMAGE "${!PANAL_API_PORT_@}"
+ports=(7410 7420 7430 7440 7450)
+# A reader takes a while between the blocks: the second is begun when all peers know of one another.
+timeout 240 bash -e <(sed '/^docker-compose down/d' "$work/docker") 2>"$work/err" || { cat "$work/err" >&2; die "the README's docker block fails"; }
+for i in 1 2 3 4 5; do until_true 60 "peer$i knows five peers" mesh_size "$i" 5; done
+timeout 240 bash -e -O expand_aliases <(cat "$work/grpcurl") >"$work/out" || { cat "$work/out" >&2; die "the README's grpcurl lines fail"; }
+for text in panal.v1.FileObject 'rpc Search' '"greeting.txt"' '"done": true' Z29vZCBtb3JuaW5nCg== '"peer_id"'; do
+  grep -qF "$text" "$work/out" || { cat "$work/out" >&2; die "the README's grpcurl lines do not print $text"; }
+done
+timeout 120 bash -e <(sed -n '/^docker-compose down/p' "$work/docker") 2>"$work/err" || { cat "$work/err" >&2; die "docker-compose down fails"; }
+equal "$(docker ps -aq --filter "name=$project-readme" | wc -l)" 0 "containers left"
 
 passed=1
 echo "compose: passed"
