@@ -1,26 +1,45 @@
 // panal cat: writes a file's content to stdout, fetching it first where the peer does not have it.
+#include <cerrno>
 #include <cstdio>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "client/cli/verb.h"
+#include "common/base/status.h"
 
 namespace panal::cli {
 namespace {
+
+absl::Status RefuseDirectory(const std::string& kind, const std::string& id) {
+  if (kind != "directory") return absl::OkStatus();
+  return Error(ErrorReason::kArgumentInvalid,
+               absl::StrCat(id, " is a directory; `panal ls ", id, "` lists it, `panal get ", id,
+                            "` writes it out"),
+               {{"id", id}});
+}
+
+// Fetches what is to be shown; of a directory that the peer knows, nothing.
+absl::Status FetchContent(Client& client, const std::string& id) {
+  absl::StatusOr<v1::FileInfo> known = client.GetFile(id);
+  if (known.ok()) PANAL_RETURN_IF_ERROR(RefuseDirectory(known->kind(), id));
+  PANAL_ASSIGN_OR_RETURN(v1::FetchFileResponse fetched, Fetch(client, id));
+  return RefuseDirectory(fetched.kind(), id);
+}
 
 int Cat(const Context& context, const std::string& text) {
   auto client = context.Connect();
   if (!client.ok()) return Fail(client.status());
   auto id = ResolveFile(**client, text);
   if (!id.ok()) return Fail(id.status());
-  auto fetched = Fetch(**client, *id);
-  if (!fetched.ok()) return Fail(fetched.status());
+  absl::Status status = FetchContent(**client, *id);
+  if (!status.ok()) return Fail(status);
   v1::ReadFileRequest request;
   request.set_id(*id);
-  absl::Status status = (*client)->ReadFile(request, [](const std::string& bytes) {
+  status = (*client)->ReadFile(request, [](const std::string& bytes) {
     size_t written = std::fwrite(bytes.data(), 1, bytes.size(), stdout);
-    return written == bytes.size() ? absl::OkStatus() : absl::UnknownError("stdout is closed");
+    return written == bytes.size() ? absl::OkStatus() : WriteError("stdout", errno);
   });
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0 && status.ok()) status = WriteError("stdout", errno);
   return status.ok() ? kExitOk : Fail(status);
 }
 

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -32,13 +31,6 @@ struct Arguments {
   bool force = false;
 };
 
-absl::Status WriteError(const std::string& path, int error) {
-  ErrorReason reason =
-      error == ENOSPC || error == EDQUOT ? ErrorReason::kStorageFull : ErrorReason::kFileUnreadable;
-  return Error(reason, absl::StrCat("cannot write ", path, ": ", strerror(error)),
-               {{"path", path}});
-}
-
 absl::Status WriteAll(int fd, const std::string& path, const std::string& bytes) {
   size_t written = 0;
   while (written < bytes.size()) {
@@ -57,12 +49,12 @@ absl::Status WriteFile(Client& client, const std::string& id, const std::string&
   std::string partial = path + ".panal-partial";
   int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
                 executable ? 0777 : 0666);
-  if (fd < 0) return WriteError(partial, errno);
+  if (fd < 0) return WriteError(path, errno);
   v1::ReadFileRequest request;
   request.set_id(id);
   absl::Status status = client.ReadFile(
-      request, [&](const std::string& bytes) { return WriteAll(fd, partial, bytes); });
-  if (close(fd) != 0 && status.ok()) status = WriteError(partial, errno);
+      request, [&](const std::string& bytes) { return WriteAll(fd, path, bytes); });
+  if (close(fd) != 0 && status.ok()) status = WriteError(path, errno);
   if (status.ok() && rename(partial.c_str(), path.c_str()) != 0) status = WriteError(path, errno);
   if (!status.ok()) unlink(partial.c_str());
   return status;
@@ -148,6 +140,7 @@ int Get(const Context& context, const Arguments& arguments) {
     std::printf("%s  %s  from %d %s in %.1f s\n", Printable(target).c_str(),
                 FormatSize(fetched->total_bytes()).c_str(), fetched->sources(),
                 fetched->sources() == 1 ? "peer" : "peers", seconds);
+    Hint(absl::StrCat("next: panal rm ", *id, " frees the bytes; until then this peer serves them too"));
   }
   return kExitOk;
 }

@@ -3,13 +3,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/proxy/client.h"
+#include "common/base/status.h"
 #include "common/base/units.h"
+#include "common/base/utf8.h"
 
 namespace panal::cli {
 namespace {
@@ -18,6 +22,28 @@ namespace {
 size_t Width(const std::string& text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(),
                                            [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+// Bytes of the well-formed character that `text`, which is not empty, begins with; 0 where it begins with none.
+size_t CharacterSize(absl::string_view text) {
+  for (size_t size = 1; size <= 4 && size <= text.size(); ++size) {
+    if (IsValidUtf8(text.substr(0, size))) return size;
+  }
+  return 0;
+}
+
+uint32_t CodePoint(absl::string_view character) {
+  auto first = static_cast<unsigned char>(character[0]);
+  if (character.size() == 1) return first;
+  uint32_t code = first & (0x7F >> character.size());
+  for (char c : character.substr(1)) code = code << 6 | (static_cast<unsigned char>(c) & 0x3F);
+  return code;
+}
+
+// What a terminal acts on instead of showing it. Bidirectional controls: Unicode UAX #9, table 2.
+bool IsControl(uint32_t code) {
+  return code < 0x20 || (code >= 0x7F && code <= 0x9F) || code == 0x061C || code == 0x200E ||
+         code == 0x200F || (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
 }
 
 }  // namespace
@@ -29,9 +55,16 @@ void PrintJson(const Json& object) {
 }
 
 std::string Printable(const std::string& text) {
-  std::string out = text;
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  std::string out;
+  absl::string_view rest = text;
+  while (!rest.empty()) {
+    size_t size = CharacterSize(rest);
+    if (size == 0 || IsControl(CodePoint(rest.substr(0, size)))) {
+      out += '?';
+    } else {
+      out.append(rest.data(), size);
+    }
+    rest.remove_prefix(std::max<size_t>(size, 1));
   }
   return out;
 }
@@ -56,6 +89,13 @@ void Table::Print() const {
     }
     std::printf("%s\n", line.c_str());
   }
+}
+
+absl::Status WriteError(const std::string& path, int error) {
+  ErrorReason reason =
+      error == ENOSPC || error == EDQUOT ? ErrorReason::kStorageFull : ErrorReason::kPathUnwritable;
+  return Error(reason, absl::StrCat("cannot write ", path, ": ", strerror(error)),
+               {{"path", path}});
 }
 
 int Fail(const absl::Status& status) {
@@ -85,7 +125,7 @@ void Progress::Show(int64_t bytes, int64_t total_bytes, int peers, const std::st
   std::string line = FormatSize(bytes);
   if (total_bytes > 0) absl::StrAppend(&line, "/", FormatSize(total_bytes));
   if (!waiting.empty()) {
-    absl::StrAppend(&line, "  ", waiting);
+    absl::StrAppend(&line, "  ", Printable(waiting));
   } else {
     absl::StrAppend(&line, "  ", FormatSize(static_cast<int64_t>(rate)), "/s");
     if (rate > 1 && total_bytes > bytes) {

@@ -36,6 +36,9 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+// Why `path` cannot be written, from errno: STORAGE_FULL, else PATH_UNWRITABLE.
+absl::Status WriteError(const std::string& path, int error);
+
 // Prints `panal: message [REASON]` to stderr; the exit code that fits.
 int Fail(const absl::Status& status);
 
@@ -59,7 +62,8 @@ class Progress {
   bool drawn_ = false;
 };
 
-// Whether `text` may be printed to a terminal as it is; control characters are shown as `?`.
+// `text` as it may be printed to a terminal: control characters (C0, DEL, C1), what turns the direction of writing,
+// line and paragraph separators, and bytes that are no UTF-8 are shown as `?`, one each.
 std::string Printable(const std::string& text);
 
 }  // namespace panal::cli

@@ -302,7 +302,9 @@ absl::StatusOr<v1::FetchFileResponse> ClientImpl::FetchFile(
     guard.Moved();
   }
   PANAL_RETURN_IF_ERROR(guard.Result(reader->Finish()));
-  if (!progress.done()) return absl::InternalError("the fetch ended without saying that it is done");
+  if (!progress.done()) {
+    return Error(ErrorReason::kInternal, "the fetch ended without saying that it is done");
+  }
   return progress;
 }
 

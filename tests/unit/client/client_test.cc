@@ -232,7 +232,9 @@ TEST_F(ClientTest, GivesEveryProgressOfAFetchAndTheLastOne) {
   EXPECT_EQ(last->held_bytes(), 3);
   EXPECT_EQ(calls, 3);
   request.set_id("cut off");
-  EXPECT_FALSE(Connect()->FetchFile(request, [](const v1::FetchFileResponse&) {}).ok());
+  absl::Status cut_off =
+      Connect()->FetchFile(request, [](const v1::FetchFileResponse&) {}).status();
+  EXPECT_EQ(ReasonNameOf(cut_off), "INTERNAL") << cut_off;
 }
 
 TEST_F(ClientTest, UploadsWhatTheSourceGives) {
