@@ -26,6 +26,7 @@ int Remove(const Context& context, const std::vector<std::string>& ids) {
       std::printf("removed %s: %lld files, %s freed\n", removed->id().c_str(),
                   static_cast<long long>(removed->files()),
                   FormatSize(removed->freed_bytes()).c_str());
+      Hint("next: panal ls shows what is published still");
     }
   }
   return exit_code;

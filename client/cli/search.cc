@@ -32,13 +32,25 @@ void PrintHit(const v1::Hit& hit) {
   std::printf("%s\n", Printable(line).c_str());
 }
 
+// ` (incomplete: timeout)`, ` (cut short: limit)`, or nothing.
+std::string Shortfall(const v1::SearchSummary& summary) {
+  if (summary.complete() && summary.cut_short().empty()) return "";
+  std::string text = summary.complete() ? " (cut short" : " (incomplete";
+  if (!summary.cut_short().empty()) absl::StrAppend(&text, ": ", Printable(summary.cut_short()));
+  return text + ")";
+}
+
+// The command that goes on from the first hit, or nothing for a kind that has none.
+std::string NextCommand(const std::string& kind, const std::string& id) {
+  if (kind == "file" || kind == "directory") return absl::StrCat("next: panal get ", id);
+  return kind == "peer" ? absl::StrCat("next: panal peers ", id) : "";
+}
+
 void PrintSummary(const v1::SearchSummary& summary) {
   std::string line = absl::StrFormat(
       "%d %s; %d of about %d peers asked: recall %.4f%s; %d ms", summary.hits(),
       summary.hits() == 1 ? "hit" : "hits", summary.peers_reached(), summary.mesh_size(),
-      summary.recall(),
-      summary.complete() ? "" : absl::StrCat(" (incomplete: ", summary.cut_short(), ")"),
-      summary.elapsed_ms());
+      summary.recall(), Shortfall(summary), summary.elapsed_ms());
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
@@ -50,7 +62,9 @@ int Search(const Context& context, const Arguments& arguments) {
   request.set_recall(arguments.recall);
   request.set_limit(arguments.limit);
   request.set_timeout(arguments.timeout);
+  std::string next;
   auto summary = (*client)->Search(request, [&](const v1::Hit& hit) {
+    if (next.empty()) next = NextCommand(hit.kind(), hit.id());
     if (context.json()) {
       PrintJson(HitJson(hit));
     } else {
@@ -70,7 +84,7 @@ int Search(const Context& context, const Arguments& arguments) {
                  {"cut_short", summary->cut_short()}}}});
   } else {
     PrintSummary(*summary);
-    if (summary->hits() > 0) Hint("next: panal get ID");
+    if (!next.empty()) Hint(Printable(next));
   }
   if (!summary->complete()) return kExitIncomplete;
   return summary->hits() > 0 ? kExitOk : kExitNotFound;
