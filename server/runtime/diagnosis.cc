@@ -57,9 +57,31 @@ Finding Disk(absl::string_view data_dir) {
 Finding CatalogState(Catalog& catalog) {
   absl::Status status = catalog.CheckIntegrity();
   if (status.ok()) return {Severity::kOk, "catalog", "the catalog is sound", ""};
-  return {Severity::kError, "catalog", std::string(status.message()),
-          "stop the peer, move catalog.db away, start it, and add the files again; contents in "
-          "blocks/ are found by their ids"};
+  return {
+      Severity::kError, "catalog", std::string(status.message()),
+      "stop the peer, move catalog.db and the files beside it whose names begin with catalog.db "
+      "away, "
+      "start it: it keeps its identity and holds the contents in blocks/, unpublished, under their "
+      "ids (the names of blocks/*/*.map). Add the files again, or `panal get ID` publishes one"};
+}
+
+// What is held although nobody finds it by its name: a fetch goes on with it, or nobody does.
+Finding Unpublished(Catalog& catalog) {
+  absl::StatusOr<std::vector<FileId>> kept = catalog.KeptContents();
+  if (!kept.ok()) {
+    return {Severity::kError, "unpublished", std::string(kept.status().message()),
+            "see what is said of the catalog"};
+  }
+  if (kept->empty()) return {Severity::kOk, "unpublished", "everything held is published", ""};
+  std::string found = absl::StrCat(kept->size(), " contents are held and not published:");
+  for (size_t i = 0; i < std::min(kept->size(), kUnpublishedNamedMax); ++i) {
+    absl::StrAppend(&found, " ", (*kept)[i].ToText());
+  }
+  if (kept->size() > kUnpublishedNamedMax) absl::StrAppend(&found, " and others");
+  return {
+      Severity::kOk, "unpublished", found,
+      "they were fetched in part, or were in blocks/ when the catalog was made new; `panal get ID` "
+      "fetches the rest and publishes one, `panal rm ID` frees it"};
 }
 
 Finding Store(BlockStore& blocks, const NodeOptions& options) {
@@ -85,8 +107,9 @@ std::vector<Finding> Roots(const NodeOptions& options) {
 std::vector<Finding> DiagnosePeer(const PeerStatus& status, const NodeOptions& options,
                                   Catalog& catalog, BlockStore& blocks,
                                   absl::string_view data_dir) {
-  std::vector<Finding> findings = {Links(status, options), Addresses(status), Disk(data_dir),
-                                   CatalogState(catalog), Store(blocks, options)};
+  std::vector<Finding> findings = {Links(status, options), Addresses(status),
+                                   Disk(data_dir),         CatalogState(catalog),
+                                   Unpublished(catalog),   Store(blocks, options)};
   for (Finding& finding : Roots(options)) findings.push_back(std::move(finding));
   std::stable_sort(findings.begin(), findings.end(),
                    [](const Finding& a, const Finding& b) { return a.severity > b.severity; });

@@ -17,6 +17,9 @@ namespace panal {
 inline constexpr int64_t kDiskLowBytes = 1ll << 30;
 inline constexpr int64_t kDiskOutBytes = 64ll << 20;
 
+// Ids of unpublished contents that doctor names.
+inline constexpr size_t kUnpublishedNamedMax = 10;
+
 // The worst first. Blocking: reads the whole catalog once.
 std::vector<Finding> DiagnosePeer(const PeerStatus& status, const NodeOptions& options,
                                   Catalog& catalog, BlockStore& blocks,

@@ -144,6 +144,10 @@ absl::Status NodeImpl::OpenData() {
                                                     .size_bytes_max = options_.storage_max_bytes},
                                                    RealFileSystem()));
   files_ = FileStore::Create(*catalog_, *blocks_);
+  PANAL_ASSIGN_OR_RETURN(int64_t adopted, files_->AdoptContents());
+  if (adopted > 0) {
+    Log(LogLevel::kWarning, "contents_adopted", {{"contents", absl::StrCat(adopted)}});
+  }
   signer_ = std::make_unique<PageSigner>(*identity_, mesh_id_, *catalog_);
   return absl::OkStatus();
 }

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Peers that are killed, stopped, moved and damaged: what was acknowledged stays, what was begun goes on."""
 
+import json
 import os
 import signal
+import subprocess
 import time
 import unittest
 
 import peers
-from peers import NOT_FOUND, MeshTest, allocated, random_file, same_bytes, wait_for
+from peers import (NOT_FOUND, PANAL, MeshTest, allocated, random_file, run_panald, same_bytes,
+                   wait_for)
 
 MIB = 1 << 20
 # Large enough that a kill falls into the fetch, on a loopback that moves some 100 MiB/s and more.
@@ -182,6 +185,51 @@ class Recovery(MeshTest):
         self.assertNotEqual(fetched.returncode, 0)
         self.assertFalse(os.path.exists(self.path("copy")))
         self.assertEqual(b.status()["peer_id"], b.id)
+
+    def damage_catalog(self, peer):
+        """Overwrites the middle third of the catalog while the peer does not run."""
+        path = os.path.join(peer.data_dir, "catalog.db")
+        size = os.path.getsize(path)
+        with open(path, "r+b") as file:
+            file.seek(size // 3)
+            file.write(b"\xa5" * (size // 3))
+
+    def test_contents_outlive_a_damaged_catalog_that_is_moved_away_as_advised(self):
+        a, b = self.mesh_of(2)
+        path = random_file(self.path("file"), 3 * MIB)
+        added = a.add(path)
+        peer_id = a.id
+        a.stop()
+        self.damage_catalog(a)
+
+        refused = run_panald(*a.arguments())
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("CATALOG_CORRUPT", refused.stderr)
+        self.assertIn("-wal and -shm away, start the peer again", refused.stderr)
+        os.mkdir(self.path("away"))
+        for name in os.listdir(a.data_dir):
+            if name.startswith("catalog.db"):
+                os.rename(os.path.join(a.data_dir, name), self.path("away", name))
+        for _ in range(2):  # It stays so across restarts.
+            a.start()
+            self.wait_for_size([a, b], 2)
+            self.assertEqual(a.id, peer_id)
+            self.assertEqual(a.status()["files"], 0)
+            kept = [row for row in a.json("doctor", code=None) if row["subject"] == "unpublished"]
+            self.assertIn(added["id"], json.dumps(kept))
+            with open(self.path("copy"), "wb") as copy:
+                copy.write(subprocess.run([PANAL, "--api", a.api, "cat", added["id"]], check=True,
+                                          stdout=subprocess.PIPE, timeout=60).stdout)
+            self.assertTrue(same_bytes(path, self.path("copy")))
+            a.stop()
+        a.start()
+        self.wait_for_size([a, b], 2)
+
+        a.panal("get", added["id"], "-O", self.path("copy of a"))  # Publishes it again.
+        b.panal("get", added["id"], "-O", self.path("copy of b"), "--timeout", "60s")
+
+        self.assertTrue(same_bytes(path, self.path("copy of a")))
+        self.assertTrue(same_bytes(path, self.path("copy of b")))
 
     def test_file_shared_in_place_that_changed_is_not_served(self):
         a, b = self.mesh_of(2)

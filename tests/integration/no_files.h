@@ -47,6 +47,8 @@ class NoFiles : public FileStore {
 
   absl::StatusOr<Removed> Remove(const FileId&) override { return None(); }
 
+  absl::StatusOr<int64_t> AdoptContents() override { return 0; }
+
   absl::StatusOr<int64_t> DropUnreferenced() override { return 0; }
 
  private:

@@ -76,6 +76,20 @@ absl::Status SqliteCatalog::PutContents(const std::vector<StoredContent>& conten
   });
 }
 
+absl::Status SqliteCatalog::KeepContents(const std::vector<StoredContent>& contents) {
+  return writer_.Write([&](Connection& db) -> absl::Status {
+    for (const StoredContent& content : contents) {
+      PANAL_RETURN_IF_ERROR(catalog::PutContent(db, content));
+      PANAL_RETURN_IF_ERROR(catalog::KeepContent(db, content.id));
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<FileId>> SqliteCatalog::KeptContents() {
+  return WithReader<std::vector<FileId>>(readers_, catalog::KeptContents);
+}
+
 absl::StatusOr<StoredContent> SqliteCatalog::FindContent(const FileId& id) {
   return WithReader<StoredContent>(readers_,
                                    [&](Connection& db) { return catalog::FindContent(db, id); });

@@ -31,6 +31,10 @@
 
 namespace panal {
 
+// Setting (SetValue) of a catalog that knows every content in the block store; a new catalog lacks
+// it.
+inline constexpr absl::string_view kContentsAdoptedKey = "contents_adopted";
+
 struct CatalogOptions {
   std::string path;
   // Pages kept for other peers. FULL beyond. Guess: 65,536 pages are up to 16 million records.
@@ -104,6 +108,11 @@ class Catalog {
   // --- Contents -----------------------------------------------------------------------------------
   virtual absl::Status PutContent(const StoredContent& content) = 0;
   virtual absl::Status PutContents(const std::vector<StoredContent>& contents) = 0;
+  // As PutContents; those that nothing publishes are kept until they are published or forgotten.
+  virtual absl::Status KeepContents(const std::vector<StoredContent>& contents) = 0;
+  // What KeepContents keeps: being fetched or fetched and not published yet, or found in the block
+  // store by a new catalog.
+  virtual absl::StatusOr<std::vector<FileId>> KeptContents() = 0;
   virtual absl::StatusOr<StoredContent> FindContent(const FileId& id) = 0;       // FILE_NOT_FOUND
   virtual absl::Status SetContentComplete(const FileId& id) = 0;
   virtual absl::Status ForgetContent(const FileId& id) = 0;

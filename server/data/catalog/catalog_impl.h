@@ -19,6 +19,8 @@ class SqliteCatalog final : public Catalog {
 
   absl::Status PutContent(const StoredContent& content) override;
   absl::Status PutContents(const std::vector<StoredContent>& contents) override;
+  absl::Status KeepContents(const std::vector<StoredContent>& contents) override;
+  absl::StatusOr<std::vector<FileId>> KeptContents() override;
   absl::StatusOr<StoredContent> FindContent(const FileId& id) override;
   absl::Status SetContentComplete(const FileId& id) override;
   absl::Status ForgetContent(const FileId& id) override;

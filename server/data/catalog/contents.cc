@@ -44,6 +44,22 @@ absl::Status PutContent(Connection& db, const StoredContent& content) {
       Blob{content.inline_bytes}, Blob{content.manifest.Encode()});
 }
 
+absl::Status KeepContent(Connection& db, const FileId& id) {
+  return db.Run(
+      "INSERT OR IGNORE INTO kept_content(id) "
+      "SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM published WHERE id = ?1)",
+      Blob{id.view()});
+}
+
+absl::Status EndKeeping(Connection& db, const FileId& id) {
+  return db.Run("DELETE FROM kept_content WHERE id = ?", Blob{id.view()});
+}
+
+absl::StatusOr<std::vector<FileId>> KeptContents(Connection& db) {
+  PANAL_ASSIGN_OR_RETURN(Statement ids, db.Query("SELECT id FROM kept_content ORDER BY id"));
+  return ReadIds(ids, db.path());
+}
+
 absl::StatusOr<StoredContent> FindContent(Connection& db, const FileId& id) {
   PANAL_ASSIGN_OR_RETURN(
       Statement row, db.Query("SELECT storage, complete, mtime_ns, path, inline_bytes, manifest "
@@ -72,6 +88,7 @@ absl::Status SetContentComplete(Connection& db, const FileId& id) {
 }
 
 absl::Status ForgetContent(Connection& db, const FileId& id) {
+  PANAL_RETURN_IF_ERROR(EndKeeping(db, id));
   return db.Run("DELETE FROM content WHERE id = ?", Blob{id.view()});
 }
 

@@ -11,6 +11,11 @@
 namespace panal::catalog {
 
 absl::Status PutContent(Connection& db, const StoredContent& content);
+// Lets the content stay until it is published or forgotten; nothing where it is published.
+absl::Status KeepContent(Connection& db, const FileId& id);
+// It is published now: that keeps it.
+absl::Status EndKeeping(Connection& db, const FileId& id);
+absl::StatusOr<std::vector<FileId>> KeptContents(Connection& db);
 absl::StatusOr<StoredContent> FindContent(Connection& db, const FileId& id);
 absl::Status SetContentComplete(Connection& db, const FileId& id);
 absl::Status ForgetContent(Connection& db, const FileId& id);

@@ -133,7 +133,9 @@ class Publisher {
                 static_cast<int64_t>(file.size_bytes), static_cast<int64_t>(file.total_bytes),
                 static_cast<int64_t>(file.files), static_cast<int64_t>(file.executable), page,
                 version, Blob{EncodeAttributes(file.attributes)}));
-    return AddEntry(db_.LastInsertKey(), file.parent);
+    int64_t key = db_.LastInsertKey();
+    PANAL_RETURN_IF_ERROR(EndKeeping(db_, file.id));
+    return AddEntry(key, file.parent);
   }
 
   absl::Status Replace(const Row& row, const PublishedFile& file) {
@@ -144,6 +146,7 @@ class Publisher {
     PANAL_RETURN_IF_ERROR(db_.Run("DELETE FROM entry WHERE file = ?", row.key));
     PANAL_RETURN_IF_ERROR(Update(row.key, file, file.parent.empty(), page, version));
     if (row.file.id != file.id) replaced_.push_back(row.file);
+    PANAL_RETURN_IF_ERROR(EndKeeping(db_, file.id));
     return AddEntry(row.key, file.parent);
   }
 

@@ -28,6 +28,9 @@ CREATE TABLE content(
   mtime_ns INTEGER NOT NULL, path TEXT NOT NULL, inline_bytes BLOB NOT NULL, manifest BLOB NOT NULL);
 CREATE INDEX content_incomplete ON content(id) WHERE complete = 0;
 
+-- Contents that stay although nothing publishes them. Without rows most of the time.
+CREATE TABLE kept_content(id BLOB PRIMARY KEY) WITHOUT ROWID;
+
 -- What this peer publishes. `alone`: added by itself. The rest are entries of directories only.
 CREATE TABLE published(
   key INTEGER PRIMARY KEY, name TEXT NOT NULL, kind INTEGER NOT NULL, alone INTEGER NOT NULL,
@@ -85,6 +88,15 @@ CREATE VIRTUAL TABLE record_words USING fts5(
   text, content = '', columnsize = 0, prefix = '2 3', tokenize = 'panal');
 )sql";
 
+// From version 1: what nothing published stayed only where it was an interrupted fetch; nothing is
+// lost by keeping all of it. Its block store was its own from the start (kContentsAdoptedKey).
+constexpr char kFromVersion1[] = R"sql(
+CREATE TABLE kept_content(id BLOB PRIMARY KEY) WITHOUT ROWID;
+INSERT INTO kept_content SELECT id FROM content
+  WHERE NOT EXISTS (SELECT 1 FROM published WHERE published.id = content.id);
+INSERT INTO setting VALUES('contents_adopted', x'31');
+)sql";
+
 absl::Status Configure(Connection& connection, int cache_kib) {
   PANAL_RETURN_IF_ERROR(RegisterTokenizer(connection));
   return connection.RunScript(
@@ -122,9 +134,10 @@ absl::Status CheckVersion(Connection& connection, int64_t version) {
   return absl::OkStatus();
 }
 
-absl::Status CreateTables(Connection& connection) {
+// Runs `script` in one transaction, after which the database has the version of this program.
+absl::Status MakeCurrent(Connection& connection, const char* script) {
   PANAL_RETURN_IF_ERROR(connection.RunScript("BEGIN IMMEDIATE"));
-  absl::Status status = connection.RunScript(kTables);
+  absl::Status status = connection.RunScript(script);
   if (status.ok()) {
     status =
         connection.RunScript(absl::StrCat("PRAGMA application_id = ", kApplicationId,
@@ -157,7 +170,8 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenDatabase(const std::string& path
   PANAL_RETURN_IF_ERROR(
       connection->RunScript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA "
                             "journal_size_limit = 67108864;"));
-  if (version == 0) PANAL_RETURN_IF_ERROR(CreateTables(*connection));
+  if (version == 0) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kTables));
+  if (version == 1) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kFromVersion1));
   return connection;
 }
 

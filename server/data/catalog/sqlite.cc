@@ -39,12 +39,11 @@ absl::Status ErrorOf(int code, int system_errno, absl::string_view message,
 }  // namespace
 
 absl::Status CorruptError(absl::string_view path, absl::string_view what) {
-  std::string advice =
-      absl::StrCat("stop the peer, move ", path,
-                   " and the files beside it that end in -wal and -shm away, start the "
-                   "peer again (it keeps its identity and its blocks) and add its files again; or "
-                   "put a copy of the "
-                   "three back");
+  std::string advice = absl::StrCat(
+      "stop the peer, move ", path,
+      " and the files beside it that end in -wal and -shm away, start the peer again (it "
+      "keeps its identity, and holds the contents of its block store under their ids) and "
+      "add its files again; or put a copy of the three back");
   return Error(ErrorReason::kCatalogCorrupt,
                absl::StrCat("catalog ", path, " is damaged (", what, "): ", advice),
                {{"path", std::string(path)}, {"advice", advice}});

@@ -228,7 +228,7 @@ absl::StatusOr<FileStore::Held> FileStoreImpl::BeginReceive(const Manifest& mani
               (*known)->complete == content.complete;
   if (content.complete) PANAL_RETURN_IF_ERROR(blocks_.Checkpoint(id));
   if (!same) {
-    PANAL_RETURN_IF_ERROR(catalog_.PutContent(content));
+    PANAL_RETURN_IF_ERROR(catalog_.KeepContents({content}));
     reader_.Invalidate();
   }
   return held;
@@ -241,10 +241,10 @@ absl::Status FileStoreImpl::ReceiveInline(const Manifest& manifest, absl::string
         absl::StrCat(content.size(), " bytes are not the content of ", manifest.Id().ToText()),
         {{"id", manifest.Id().ToText()}});
   }
-  PANAL_RETURN_IF_ERROR(catalog_.PutContent({.id = manifest.Id(),
-                                             .manifest = manifest,
-                                             .storage = StorageKind::kInline,
-                                             .inline_bytes = std::string(content)}));
+  PANAL_RETURN_IF_ERROR(catalog_.KeepContents({{.id = manifest.Id(),
+                                                .manifest = manifest,
+                                                .storage = StorageKind::kInline,
+                                                .inline_bytes = std::string(content)}}));
   reader_.Invalidate();
   return absl::OkStatus();
 }
@@ -273,21 +273,16 @@ absl::StatusOr<AddedFile> FileStoreImpl::PublishFetched(const FileId& id, absl::
   PANAL_RETURN_IF_ERROR(ValidateFileName(name));
   PANAL_RETURN_IF_ERROR(ValidateAttributes(attributes));
   Publication publication(name, attributes);
-  PANAL_RETURN_IF_ERROR(publisher_.CollectFetched(id, publication));
-  return publisher_.Publish(std::move(publication));
-}
-
-absl::StatusOr<FileStore::Removed> FileStoreImpl::Remove(const FileId& id) {
-  PANAL_ASSIGN_OR_RETURN(std::vector<PublishedFile> gone, catalog_.Unpublish(id));
-  Removed removed{.id = id};
-  std::vector<FileId> ids;
-  ids.reserve(gone.size());
-  for (const PublishedFile& file : gone) {
-    removed.files += file.type == FileType::kFile ? 1 : 0;
-    ids.push_back(file.id);
+  absl::Status collected = publisher_.CollectFetched(id, publication);
+  if (!collected.ok()) {
+    ErrorReason reason = ReasonOf(collected);
+    // It can never be published: nobody is going on with it.
+    bool hopeless =
+        reason == ErrorReason::kListingInvalid || reason == ErrorReason::kContentTooLarge;
+    if (hopeless) RemoveUnpublished(id).IgnoreError();
+    return collected;
   }
-  PANAL_ASSIGN_OR_RETURN(removed.freed_bytes, publisher_.Free(ids));
-  return removed;
+  return publisher_.Publish(std::move(publication));
 }
 
 }  // namespace panal

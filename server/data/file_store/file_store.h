@@ -133,8 +133,9 @@ class FileStore {
   // Makes what was received durable (called every few seconds and at the end); marks the content complete
   // when every block is held.
   virtual absl::Status CheckpointReceive(const FileId& id) = 0;
-  // Publishes fetched contents (a file, or a directory and everything below it, whose contents are all
-  // complete) under `name`. Durable.
+  // Publishes fetched contents (a file, or a directory and everything below it, whose contents are
+  // all complete) under `name`. Durable. What can never be published (LISTING_INVALID,
+  // CONTENT_TOO_LARGE) is freed.
   virtual absl::StatusOr<AddedFile> PublishFetched(const FileId& id, absl::string_view name,
                                                    const Attributes& attributes) = 0;
 
@@ -144,12 +145,23 @@ class FileStore {
     uint64_t files = 0;
     int64_t freed_bytes = 0;
   };
-  // Error: FILE_NOT_FOUND.
+
+  // Removes what was added or fetched under `id`. What is held unpublished is freed too, with what
+  // lies below it and nothing else that is held unpublished needs; the cost is then linear in all
+  // of that. Error: FILE_NOT_FOUND.
   virtual absl::StatusOr<Removed> Remove(const FileId& id) = 0;
 
-  // Frees contents that nothing publishes and no fetch is resuming (leftovers of a crash or of a
-  // cancelled add). Kept: what is incomplete, and what lies below a directory that is not all there, as
-  // in a fetch that was interrupted. Returns the bytes freed. Cost: linear in what is held.
+  // --- Held without being published
+  // ------------------------------------------------------------------- Makes every content of the
+  // block store known to a catalog that was made new (the old one was lost): it is read and served
+  // by its id, and stays until it is published (added or fetched again) or removed. Nothing where
+  // the catalog is not new. Call at start: until every content could be read, DropUnreferenced
+  // frees none that the catalog does not know. Returns how many were taken in. Cost: one small read
+  // a content.
+  virtual absl::StatusOr<int64_t> AdoptContents() = 0;
+  // Frees contents that nothing publishes and nothing keeps: leftovers of a crash or of a cancelled
+  // add. Kept: what a fetch received and did not publish yet, complete or not, and what
+  // AdoptContents took in. Returns the bytes freed. Cost: linear in what is held.
   virtual absl::StatusOr<int64_t> DropUnreferenced() = 0;
 };
 

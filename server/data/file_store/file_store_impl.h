@@ -39,6 +39,7 @@ class FileStoreImpl final : public FileStore {
   absl::StatusOr<AddedFile> PublishFetched(const FileId& id, absl::string_view name,
                                            const Attributes& attributes) override;
   absl::StatusOr<Removed> Remove(const FileId& id) override;
+  absl::StatusOr<int64_t> AdoptContents() override;
   absl::StatusOr<int64_t> DropUnreferenced() override;
 
  private:
@@ -51,9 +52,11 @@ class FileStoreImpl final : public FileStore {
                                       const std::optional<PublishedFile>& published);
   // Ids of everything the catalog knows that begins with `prefix`.
   absl::Status ListIds(const std::string& prefix, std::vector<FileId>& ids);
-  absl::StatusOr<absl::flat_hash_set<FileId>> InterruptedFetches(const std::vector<FileId>& ids);
-  // Adds what lies below `id` to `below`. Whether all of it is complete.
-  absl::StatusOr<bool> WalkTree(const FileId& id, int depth, absl::flat_hash_set<FileId>& below);
+  absl::StatusOr<Removed> RemoveUnpublished(const FileId& id);
+  // Ids that stay although nothing publishes them.
+  absl::StatusOr<std::vector<FileId>> HeldUnpublished();
+  // Adds `id` and, of a directory, what lies below it to `tree`, as far as its listings are here.
+  void CollectTree(const FileId& id, int depth, absl::flat_hash_set<FileId>& tree);
 
   Catalog& catalog_;
   BlockStore& blocks_;

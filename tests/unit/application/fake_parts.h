@@ -223,6 +223,8 @@ class FakeFileStore final : public FileStore {
     return Removed{.id = id, .files = 1, .freed_bytes = 3};
   }
 
+  absl::StatusOr<int64_t> AdoptContents() override { return Unused(); }
+
   absl::StatusOr<int64_t> DropUnreferenced() override { return Unused(); }
 
   std::map<FileId, File> files;
@@ -244,6 +246,8 @@ class MockCatalog : public Catalog {
  public:
   MOCK_METHOD(absl::Status, PutContent, (const StoredContent&), (override));
   MOCK_METHOD(absl::Status, PutContents, (const std::vector<StoredContent>&), (override));
+  MOCK_METHOD(absl::Status, KeepContents, (const std::vector<StoredContent>&), (override));
+  MOCK_METHOD(absl::StatusOr<std::vector<FileId>>, KeptContents, (), (override));
   MOCK_METHOD(absl::StatusOr<StoredContent>, FindContent, (const FileId&), (override));
   MOCK_METHOD(absl::Status, SetContentComplete, (const FileId&), (override));
   MOCK_METHOD(absl::Status, ForgetContent, (const FileId&), (override));

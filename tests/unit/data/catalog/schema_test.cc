@@ -12,6 +12,7 @@
 namespace panal::catalog_test {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::string PathIn(const TempDir& dir) { return OptionsIn(dir).path; }
@@ -41,13 +42,37 @@ void Execute(const std::string& path, const char* sql) {
 TEST(Open, RefusesADatabaseOfANewerVersion) {
   TempDir dir;
   OpenOrDie(OptionsIn(dir));
-  Execute(PathIn(dir), "PRAGMA user_version = 2");
+  Execute(PathIn(dir), "PRAGMA user_version = 3");
 
   absl::Status status = Catalog::Open(OptionsIn(dir)).status();
 
   EXPECT_EQ(ReasonOf(status), ErrorReason::kDataDirTooNew);
-  EXPECT_THAT(status.message(), HasSubstr("schema version 2"));
-  EXPECT_EQ(MetadataOf(status)["supported"], "1");
+  EXPECT_THAT(status.message(), HasSubstr("schema version 3"));
+  EXPECT_EQ(MetadataOf(status)["supported"], "2");
+}
+
+TEST(Open, BringsADatabaseOfVersionOneUpToDate) {
+  TempDir dir;
+  Manifest published = ManifestOf(FileType::kFile, "published");
+  Manifest unpublished = ManifestOf(FileType::kFile, "unpublished");
+  {
+    auto catalog = OpenOrDie(OptionsIn(dir));
+    for (const Manifest& manifest : {published, unpublished}) {
+      ASSERT_TRUE(catalog->PutContent({.id = manifest.Id(), .manifest = manifest}).ok());
+    }
+    PublishedFile file = MakeFile("published");
+    file.id = published.Id();
+    ASSERT_TRUE(catalog->Publish({file}).ok());
+  }
+  Execute(PathIn(dir), "DROP TABLE kept_content; PRAGMA user_version = 1");
+
+  auto catalog = OpenOrDie(OptionsIn(dir));
+
+  EXPECT_THAT(*catalog->KeptContents(), ElementsAre(unpublished.Id()));
+  EXPECT_TRUE(catalog->GetValue(kContentsAdoptedKey)->has_value());
+  EXPECT_TRUE(catalog->CheckIntegrity().ok());
+  catalog.reset();
+  EXPECT_THAT(*OpenOrDie(OptionsIn(dir))->KeptContents(), ElementsAre(unpublished.Id()));
 }
 
 TEST(Open, RefusesAnotherProgramsDatabase) {

@@ -105,6 +105,9 @@ class FileStoreTest : public testing::Test {
     ASSERT_TRUE(blocks.ok()) << blocks.status();
     blocks_ = *std::move(blocks);
     store_ = FileStore::Create(*catalog_, *blocks_, source_);
+    absl::StatusOr<int64_t> adopted = store_->AdoptContents();
+    ASSERT_TRUE(adopted.ok()) << adopted.status();
+    adopted_ = *adopted;
   }
 
   void CloseAll() {
@@ -145,6 +148,7 @@ class FileStoreTest : public testing::Test {
   }
 
   HookedSourceFiles source_;
+  int64_t adopted_ = 0;  // Contents that OpenAll took in.
   std::string folder_;
   std::string root_;
   std::unique_ptr<Catalog> catalog_;

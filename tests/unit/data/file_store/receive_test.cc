@@ -77,11 +77,10 @@ TEST_F(Receive, PublishesNothingOfADirectoryThatLacksAFile) {
 }
 
 TEST_F(Receive, RefusesAListingThatLiesAboutSizeOrType) {
-  ListingEntry size = Entry("a", FileType::kFile, "a");
-  size.size_bytes = 2;
-  ListingEntry type = Entry("a", FileType::kFile, "a");
-  type.type = FileType::kDirectory;
-  for (const ListingEntry& entry : {size, type}) {
+  for (bool size : {true, false}) {
+    ListingEntry entry = Entry("a", FileType::kFile, "a");
+    if (size) entry.size_bytes = 2;
+    if (!size) entry.type = FileType::kDirectory;
     FileId id = ReceiveAll(FileType::kDirectory, EncodeListing({entry}));
 
     EXPECT_EQ(ReasonOf(store_->PublishFetched(id, "got", {}).status()),

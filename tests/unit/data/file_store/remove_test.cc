@@ -41,7 +41,12 @@ TEST_F(Remove, DropsWhatNothingRefersTo) {
   std::string content = RandomBytes(kBlockSizeMin);
   FileId published = store_->Put("f", "published", {})->id;
   Manifest left = ManifestOf(FileType::kFile, "left behind");
-  ASSERT_TRUE(store_->ReceiveInline(left, "left behind").ok());
+  ASSERT_TRUE(catalog_
+                  ->PutContent({.id = left.Id(),
+                                .manifest = left,
+                                .storage = StorageKind::kInline,
+                                .inline_bytes = "left behind"})
+                  .ok());
   Manifest resumed = ManifestOf(FileType::kFile, content);
   ASSERT_TRUE(store_->BeginReceive(resumed).ok());
   auto writer = blocks_->NewWriter(FileType::kFile, 5);
