@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Peers that are killed, stopped, moved and damaged: what was acknowledged stays, what was begun goes on."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -53,6 +56,38 @@ class Recovery(MeshTest):
         output, errors = get.communicate(timeout=240)
         self.assertEqual(get.returncode, 0, errors + fetcher.log()[-1500:])
         self.assertTrue(same_bytes(path, self.path("copy")), output)
+
+    def keeps_record(self, peer, name):
+        """Whether the peer's catalog has a record of that name, its own or another's."""
+        path = os.path.join(peer.data_dir, "catalog.db")
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as catalog:
+            return catalog.execute("SELECT count(*) FROM record WHERE name = ?", (name,)).fetchone()[0] > 0
+
+    def test_peer_restarted_with_its_key_alone_is_believed_at_once(self):
+        a, b, c = self.mesh_of(3)
+        for name in ("first", "second", "third"):
+            c.add(random_file(self.path(name), 1000))
+        peer_id = c.id
+        c.kill()
+        for name in os.listdir(c.data_dir):
+            path = os.path.join(c.data_dir, name)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            elif name != "peer.key":
+                os.remove(path)
+        c.join = [a.mesh_address]
+        c.start()
+        self.wait_for_size([a, b, c], 3)
+        self.assertEqual(c.id, peer_id)
+
+        added = c.add(random_file(self.path("anew"), 1000))
+        # Far sooner than the old pages expire.
+        wait_for(lambda: self.keeps_record(b, "anew"), "b keeps the new page")
+        c.kill()
+
+        hit, = b.hits("anew", code=None)
+        self.assertEqual((hit["id"], hit["publisher"]), (added["id"], peer_id))
+        self.assertEqual(b.hits("first", code=None), [])
 
     def test_killed_peer_keeps_what_it_acknowledged(self):
         peer, = self.mesh_of_one()

@@ -82,7 +82,9 @@ struct PublishedFile {
 // An own page that must be signed again because its records or its expiry changed.
 struct DirtyPage {
   uint32_t number = 0;
-  uint64_t version = 0;          // The version to sign: above every version signed before.
+  // The version to sign: above every version signed before, by a catalog that was lost too
+  // (schema.h).
+  uint64_t version = 0;
   std::vector<Record> records;   // Empty: the page is deleted.
 };
 

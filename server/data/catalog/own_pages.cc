@@ -60,8 +60,9 @@ absl::StatusOr<std::vector<Record>> RecordsOfOwnPage(Connection& db, uint32_t nu
   return records;
 }
 
-// The mesh knows this page under a higher version than the catalog gave (the data directory was put
-// back from a copy): what is signed next must win over it.
+// The mesh has this page, rightly signed, under a higher version than the catalog gave: the data
+// directory was put back from a copy, or the clock stood back when a lost catalog was made anew,
+// and some peer cast the old page. What is signed next must win over it.
 absl::Status RiseAbove(Connection& db, int64_t number, int64_t version) {
   PANAL_RETURN_IF_ERROR(db.Run("UPDATE version_counter SET last = max(last, ?)", version));
   PANAL_ASSIGN_OR_RETURN(int64_t next, NextVersion(db));

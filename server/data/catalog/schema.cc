@@ -15,7 +15,8 @@ constexpr char kTables[] = R"sql(
 -- One row: the last version given to an own record or page. Never falls, so versions of a name or page
 -- rise across removals.
 CREATE TABLE version_counter(one INTEGER PRIMARY KEY CHECK(one = 1), last INTEGER NOT NULL);
-INSERT INTO version_counter VALUES(1, 0);
+INSERT INTO version_counter
+  VALUES(1, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER));
 
 CREATE TABLE setting(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 

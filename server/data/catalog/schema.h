@@ -20,7 +20,10 @@ inline constexpr int64_t kApplicationId = 0x50616e6c;
 inline constexpr int64_t kCheckAlwaysSizeMax = 16 * 1024 * 1024;
 
 // Opens the database for writing: refuses damaged and newer ones, makes the tables of a new one.
-// Errors: CATALOG_CORRUPT, DATA_DIR_TOO_NEW, STORAGE_FULL, STORAGE_FAILED.
+// The versions of a new one begin at the milliseconds since 1970: where an earlier catalog of the
+// same peer was lost, others still keep its pages, and what is signed from now on must be above
+// every version that it gave, which was on average less than one a millisecond. Errors:
+// CATALOG_CORRUPT, DATA_DIR_TOO_NEW, STORAGE_FULL, STORAGE_FAILED.
 absl::StatusOr<std::unique_ptr<Connection>> OpenDatabase(const std::string& path, int cache_kib);
 
 // A read connection to a database that OpenDatabase has opened.

@@ -14,6 +14,8 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 const PeerId kSelf = Peer("self");
+// Above every version that a new catalog gives.
+constexpr uint64_t kFarVersion = uint64_t{1} << 60;
 
 std::vector<PublishedFile> Files(int first, int count, Attributes attributes = {}) {
   std::vector<PublishedFile> files;
@@ -179,7 +181,7 @@ TEST(OwnPages, OutliveTheirExpiryUnlessTheyAreDeleted) {
 TEST(OwnPages, AreSignedAboveAVersionThatTheMeshRemembers) {
   TempDir dir;
   auto catalog = OpenOrDie(OptionsIn(dir));
-  Page remembered = MakePage(kSelf, 1, 1'000'000, {MakeRecord("old")});
+  Page remembered = MakePage(kSelf, 1, kFarVersion, {MakeRecord("old")});
   ASSERT_TRUE(catalog->StorePage(remembered, true, kNow).ok());
   ASSERT_TRUE(catalog->Publish(Files(0, 1)).ok());
 
@@ -187,7 +189,34 @@ TEST(OwnPages, AreSignedAboveAVersionThatTheMeshRemembers) {
 
   EXPECT_THAT(Names(*catalog, "*"), ElementsAre("file 0"));
   ASSERT_THAT(*catalog->OwnPages(kSelf, -1, 10), SizeIs(1));
-  EXPECT_GT(catalog->OwnPages(kSelf, -1, 10)->front()->header.version, 1'000'000u);
+  EXPECT_GT(catalog->OwnPages(kSelf, -1, 10)->front()->header.version, kFarVersion);
+}
+
+TEST(OwnPages, OfANewCatalogAreNewerThanThoseOfALostOne) {
+  TempDir dir;
+  TempDir neighbor_dir;
+  auto neighbor = OpenOrDie(OptionsIn(neighbor_dir));
+  auto spread = [&](const std::string& name) {
+    auto catalog = OpenOrDie(OptionsIn(dir));
+    PANAL_CHECK(catalog->SetPeerRecord(MakePeerRecord(kSelf, {name + ".example:7401"})).ok());
+    // The lost catalog gave many versions.
+    for (int i = 0; i < 100; ++i) {
+      PANAL_CHECK(catalog->Publish({MakeFile(name, absl::StrCat(i))}).ok());
+    }
+    std::vector<StorePageResult> results;
+    for (const DirtyPage& dirty : *catalog->DirtyPages(10)) {
+      Page page = MakePage(kSelf, dirty.number, dirty.version, dirty.records);
+      results.push_back(*neighbor->StorePage(page, true, kNow));
+    }
+    return results;
+  };
+  EXPECT_THAT(spread("old"), ElementsAre(StorePageResult::kStored, StorePageResult::kStored));
+
+  std::filesystem::remove(OptionsIn(dir).path);
+
+  EXPECT_THAT(spread("new"), ElementsAre(StorePageResult::kStored, StorePageResult::kStored));
+  EXPECT_THAT(Names(*neighbor, "new"), ElementsAre("new"));
+  EXPECT_THAT(Names(*neighbor, "old"), IsEmpty());
 }
 
 TEST(OwnPages, NumberZeroHoldsThePeerRecordAlone) {
