@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks the architecture: who may include whom, which spellings are banned where, no include
-cycles, `#pragma once` in every header, no file above 800 lines.
+cycles, `#pragma once` in every header, no class that two headers define, no file above 800 lines.
 
 Usage: scripts/check_layers.py [--self-test] [ROOT]
 Prints one line a finding and exits with 1 when there is one.
@@ -100,6 +100,11 @@ BANNED = {  # prefix -> bans
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"][^>"\n]+)[>"]', re.MULTILINE)
+DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
+NAMESPACE = re.compile(r"^\s*(?:inline\s+)?namespace\s*([\w:]*)\s*$")
+# A definition, its attributes skipped. Of a specialization, `struct Hash<Id>`, the name is not one.
+CLASS = re.compile(r"^\s*(?:template\s*<.*>\s*)?(?:enum\s+)?(?:class|struct|enum|union)\s+"
+                   r"(?:[A-Z][A-Z_]+(?:\([^)]*\))?\s+)*(\w+)\s*(?:final\s*)?(?::[^:].*)?$", re.DOTALL)
 PROJECT_ROOTS = ("common/", "server/", "client/", "tests/", "panal/", "grpc/")
 
 
@@ -161,6 +166,37 @@ def check_cpp(path, text):
     return findings, [name[1:] for _, name in includes if name.startswith('"')]
 
 
+def classes_of(text):
+    """(full name, line) of every class that a header defines in a named namespace."""
+    code = DIRECTIVE.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), cpp_text.code_of(text))
+    found, stack, start = [], [], 0  # `stack`: names of namespaces, None for any other brace.
+    for match in re.finditer(r"[{};]", code):
+        header, position = code[start:match.start()], match.start()
+        start = match.end()
+        if match.group() == "{":
+            namespace, defined = NAMESPACE.match(header), CLASS.match(header)
+            if defined and stack and None not in stack and "" not in stack:
+                line = line_of(code, position - len(header) + defined.start(1))
+                found.append(("::".join(stack + [defined.group(1)]), line))
+            stack.append(namespace.group(1) if namespace else None)
+        elif match.group() == "}" and stack:
+            stack.pop()
+    return found
+
+
+def check_classes(headers):
+    """Findings of classes that two of the `headers`, (path, text), define. A program that links both
+    is broken without a word (the one-definition rule); tests are programs of their own."""
+    findings, first = [], {}
+    for path, text in headers:
+        for name, line in classes_of(text):
+            other = first.setdefault(name, (path, line))
+            if other[0] != path and not path.startswith("tests/"):
+                findings.append(f"{path}:{line}: {name} is defined in {other[0]}:{other[1]} too; "
+                                "give one of them another name")
+    return findings
+
+
 def find_cycle(graph):
     """A list of files that include each other in a circle, or None."""
     done, trail = set(), []
@@ -195,7 +231,7 @@ def counts_lines(path):
 
 def check(root):
     """All findings in the tree at `root`, as printable lines."""
-    findings, graph = [], {}
+    findings, graph, headers = [], {}, []
     for path in cpp_text.files_below(root):
         if not counts_lines(path):
             continue
@@ -207,6 +243,9 @@ def check(root):
         if path.endswith(cpp_text.CPP_SUFFIXES):
             found, graph[path] = check_cpp(path, text)
             findings += [f"{path}:{line}: {message}" for line, message in found]
+            if path.endswith(".h"):
+                headers.append((path, text))
+    findings += check_classes(headers)
     cycle = find_cycle(graph)
     if cycle:
         findings.append(f"{cycle[0]}:1: includes itself: {' -> '.join(cycle)}")
@@ -270,6 +309,32 @@ def self_test():
                       ("common/base/b.h", '#pragma once\n#include "common/base/a.h"\n')])
     if len(cycle) != 1 or "a.h -> common/base/b.h -> common/base/a.h" not in cycle[0]:
         wrong.append(f"cycle: found {cycle}")
+    return wrong + self_test_classes()
+
+
+# Two headers of the same namespace, and whether a class is defined in both.
+SELF_TEST_CLASSES = [
+    ("class A {\n};\n", "class A : public B {\n};\n", True),
+    ("class A final {\n};\n", "struct A {\n  int x = 0;\n};\n", True),
+    ("template <typename T>\nclass A {\n};\n", "class ABSL_LOCKABLE A {\n};\n", True),
+    ("enum class A : uint8_t { kB };\n", "#define A {\nenum class A { kB };\n", True),
+    ("class A;\nA F();\n", "class A {\n};\n", False),
+    ("class A {\n  class B {\n  };\n};\n", "class B {\n};\n", False),
+    ("namespace c {\nclass A {\n};\n}\n", "class A {\n};\n", False),
+    ("template <>\nstruct A<int> {\n};\n", "template <typename T>\nstruct A {\n};\n", False),
+    ("struct A MakeA() {\n  return {};\n}\n", "struct A {\n};\n", False),
+    ("// class A {\n", "class A {\n};\n", False),
+]
+
+
+def self_test_classes():
+    wrong = []
+    for one, other, expected in SELF_TEST_CLASSES:
+        files = [(f"common/base/{name}.h", "#pragma once\nnamespace panal {\n" + source + "}\n")
+                 for name, source in (("one", one), ("other", other))]
+        findings = run_tree(files)
+        if len(findings) != expected or (expected and "is defined in common/base/one.h:" not in findings[0]):
+            wrong.append(f"{one!r} and {other!r}: found {findings}")
     return wrong
 
 

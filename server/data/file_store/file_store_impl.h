@@ -10,8 +10,8 @@
 #include "common/base/sync.h"
 #include "server/data/file_store/content_pins.h"
 #include "server/data/file_store/content_reader.h"
+#include "server/data/file_store/file_publisher.h"
 #include "server/data/file_store/file_store.h"
-#include "server/data/file_store/publisher.h"
 
 namespace panal {
 
@@ -63,7 +63,7 @@ class FileStoreImpl final : public FileStore {
   SourceFiles& source_;
   ContentPins pins_;
   ContentReader reader_;
-  Publisher publisher_;
+  FilePublisher publisher_;
 };
 
 }  // namespace panal

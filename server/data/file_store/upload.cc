@@ -30,7 +30,7 @@ absl::Status Incomplete(absl::string_view name, uint64_t taken, uint64_t announc
 }  // namespace
 
 UploadImpl::UploadImpl(Catalog& catalog, BlockStore& blocks, ContentPins& pins,
-                       ContentReader& reader, Publisher& publisher)
+                       ContentReader& reader, FilePublisher& publisher)
     : sink_(catalog, blocks, pins, reader), publisher_(publisher) {}
 
 absl::Status UploadImpl::BeginFile(absl::string_view name, uint64_t size_bytes, bool executable,

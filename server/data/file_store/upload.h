@@ -7,9 +7,9 @@
 #include <string>
 
 #include "server/data/file_store/content_sink.h"
+#include "server/data/file_store/file_publisher.h"
 #include "server/data/file_store/file_store.h"
 #include "server/data/file_store/publication.h"
-#include "server/data/file_store/publisher.h"
 
 namespace panal {
 
@@ -24,7 +24,7 @@ class UploadImpl final : public FileStore::Upload {
  public:
   // Everything passed must outlive the upload.
   UploadImpl(Catalog& catalog, BlockStore& blocks, ContentPins& pins, ContentReader& reader,
-             Publisher& publisher);
+             FilePublisher& publisher);
 
   absl::Status BeginFile(absl::string_view name, uint64_t size_bytes, bool executable,
                          const Attributes& attributes, bool directory_entry) override;
@@ -53,7 +53,7 @@ class UploadImpl final : public FileStore::Upload {
                                        TreeTotals& totals, Publication& publication);
 
   ContentSink sink_;
-  Publisher& publisher_;
+  FilePublisher& publisher_;
   std::optional<Current> current_;
   UploadNode tree_;
   size_t nodes_ = 0;

@@ -21,12 +21,13 @@ namespace panal {
 inline constexpr size_t kPublishBatchMax = 4096;
 
 // Thread-safe.
-class Publisher {
+class FilePublisher {
  public:
-  Publisher(Catalog& catalog, BlockStore& blocks, ContentPins& pins, ContentReader& reader);
+  FilePublisher(Catalog& catalog, BlockStore& blocks, ContentPins& pins, ContentReader& reader);
 
-  // Publishes, durably. A new name is published in batches; on an error nothing of it stays published.
-  // A name that is taken is replaced as a whole in one transaction, and what it held before is freed.
+  // Publishes, durably. A new name is published in batches; on an error nothing of it stays
+  // published. A name that is taken is replaced as a whole in one transaction, and what it held
+  // before is freed.
   absl::StatusOr<AddedFile> Publish(Publication publication);
   // Collects a fetched content and everything below it, whose contents must be complete.
   // Errors: FILE_NOT_FOUND, FILE_INCOMPLETE, LISTING_INVALID, and of Publication::AddEntry.

@@ -1,4 +1,4 @@
-#include "server/data/file_store/publisher.h"
+#include "server/data/file_store/file_publisher.h"
 
 #include <algorithm>
 #include <utility>
@@ -66,10 +66,11 @@ absl::Status Publication::AddEntry(std::string name, const ListingEntry& entry,
   return absl::OkStatus();
 }
 
-Publisher::Publisher(Catalog& catalog, BlockStore& blocks, ContentPins& pins, ContentReader& reader)
+FilePublisher::FilePublisher(Catalog& catalog, BlockStore& blocks, ContentPins& pins,
+                             ContentReader& reader)
     : catalog_(catalog), blocks_(blocks), pins_(pins), reader_(reader) {}
 
-absl::StatusOr<AddedFile> Publisher::Publish(Publication publication) {
+absl::StatusOr<AddedFile> FilePublisher::Publish(Publication publication) {
   const PublishedFile& top = publication.top();
   PANAL_RETURN_IF_ERROR(ValidateFileName(top.name));
   PANAL_RETURN_IF_ERROR(ValidateAttributes(top.attributes));
@@ -94,7 +95,7 @@ absl::StatusOr<AddedFile> Publisher::Publish(Publication publication) {
   return added;
 }
 
-absl::Status Publisher::PublishNew(Publication publication) {
+absl::Status FilePublisher::PublishNew(Publication publication) {
   const FileId id = publication.top().id;
   PANAL_ASSIGN_OR_RETURN(bool published_before, catalog_.IsPublished(id));
   absl::Status status = PublishBatches(std::move(publication).TakeAll());
@@ -104,7 +105,7 @@ absl::Status Publisher::PublishNew(Publication publication) {
 }
 
 // The directory comes first, so that after a crash nothing is published that it cannot remove.
-absl::Status Publisher::PublishBatches(std::vector<PublishedFile> files) {
+absl::Status FilePublisher::PublishBatches(std::vector<PublishedFile> files) {
   std::vector<PublishedFile> batch;
   for (PublishedFile& file : files) {
     batch.push_back(std::move(file));
@@ -115,7 +116,7 @@ absl::Status Publisher::PublishBatches(std::vector<PublishedFile> files) {
   return batch.empty() ? absl::OkStatus() : catalog_.Publish(batch);
 }
 
-absl::StatusOr<bool> Publisher::IsNameTaken(const PublishedFile& file) {
+absl::StatusOr<bool> FilePublisher::IsNameTaken(const PublishedFile& file) {
   PANAL_ASSIGN_OR_RETURN(std::vector<PublishedFile> found,
                          catalog_.ListPublished(JustBefore(file.name), 2, /*recursive=*/false));
   return std::any_of(found.begin(), found.end(), [&](const PublishedFile& old) {
@@ -123,7 +124,7 @@ absl::StatusOr<bool> Publisher::IsNameTaken(const PublishedFile& file) {
   });
 }
 
-absl::Status Publisher::CollectFetched(const FileId& id, Publication& publication) {
+absl::Status FilePublisher::CollectFetched(const FileId& id, Publication& publication) {
   PANAL_ASSIGN_OR_RETURN(ContentReader::ContentPtr content, reader_.Find(id));
   const std::string& name = publication.top().name;
   ListingEntry top{
@@ -137,8 +138,8 @@ absl::Status Publisher::CollectFetched(const FileId& id, Publication& publicatio
   return absl::OkStatus();
 }
 
-absl::StatusOr<TreeTotals> Publisher::CollectFolder(const FileId& id, const std::string& name,
-                                                    int depth, Publication& publication) {
+absl::StatusOr<TreeTotals> FilePublisher::CollectFolder(const FileId& id, const std::string& name,
+                                                        int depth, Publication& publication) {
   if (depth > kDirectoryDepthMax) {
     return ListingError(name, absl::StrCat("deeper than ", kDirectoryDepthMax, " directories"));
   }
@@ -159,7 +160,7 @@ absl::StatusOr<TreeTotals> Publisher::CollectFolder(const FileId& id, const std:
   return totals;
 }
 
-absl::Status Publisher::CheckFetched(const ListingEntry& entry, const std::string& name) {
+absl::Status FilePublisher::CheckFetched(const ListingEntry& entry, const std::string& name) {
   PANAL_ASSIGN_OR_RETURN(ContentReader::ContentPtr content, reader_.Find(entry.id));
   if (!content->complete) {
     return Error(ErrorReason::kFileIncomplete,
@@ -172,7 +173,7 @@ absl::Status Publisher::CheckFetched(const ListingEntry& entry, const std::strin
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> Publisher::Free(const std::vector<FileId>& ids) {
+absl::StatusOr<int64_t> FilePublisher::Free(const std::vector<FileId>& ids) {
   std::vector<FileId> unique = ids;
   std::sort(unique.begin(), unique.end());
   unique.erase(std::unique(unique.begin(), unique.end()), unique.end());
@@ -191,7 +192,7 @@ absl::StatusOr<int64_t> Publisher::Free(const std::vector<FileId>& ids) {
   return freed;
 }
 
-absl::StatusOr<int64_t> Publisher::FreeContents(const std::vector<FileId>& ids) {
+absl::StatusOr<int64_t> FilePublisher::FreeContents(const std::vector<FileId>& ids) {
   int64_t freed = 0;
   std::vector<FileId> unneeded;
   for (const FileId& id : ids) {
