@@ -68,12 +68,20 @@ void FillPublished(const PublishedFile& file, v1::FileInfo* info) {
   info->set_total_bytes(directory ? static_cast<int64_t>(file.total_bytes) : 0);
 }
 
+// Whether blocks are gone that were here: damaged, and forgotten since.
+bool IsDamage(const absl::Status& error) {
+  const ErrorReason reason = ReasonOf(error);
+  return reason == ErrorReason::kBlockCorrupt || reason == ErrorReason::kFileIncomplete ||
+         reason == ErrorReason::kFileNotFound;
+}
+
 // Reads a range in chunks that end at multiples of their size, so that no block is verified for two
-// chunks more often than it must be.
+// chunks more often than it must be. Where a block is damaged the file is fetched anew from other
+// peers, once a chunk; BLOCK_CORRUPT where that does not help.
 class RangeSource final : public MessageSource<v1::ReadFileResponse> {
  public:
-  RangeSource(FileStore& files, FileId id, uint64_t begin, uint64_t end)
-      : files_(files), id_(id), at_(begin), end_(end) {}
+  RangeSource(FileStore& files, Mesh& mesh, FileId id, uint64_t begin, uint64_t end)
+      : files_(files), mesh_(mesh), id_(id), at_(begin), end_(end) {}
 
   absl::StatusOr<std::optional<v1::ReadFileResponse>> Next() override {
     if (began_ && at_ == end_) return std::optional<v1::ReadFileResponse>();
@@ -83,7 +91,9 @@ class RangeSource final : public MessageSource<v1::ReadFileResponse> {
     if (at_ < end_) {
       const uint64_t boundary = (at_ / kReadChunkSizeMax + 1) * kReadChunkSizeMax;
       const size_t length = static_cast<size_t>(std::min(boundary, end_) - at_);
-      PANAL_ASSIGN_OR_RETURN(std::string data, files_.Read(id_, at_, length));
+      absl::StatusOr<std::string> read = files_.Read(id_, at_, length);
+      if (!read.ok()) return AfterMending(read.status());
+      std::string data = *std::move(read);
       // The store is free to give less, but nothing would repeat for ever.
       if (data.empty() || data.size() > length) {
         return Error(ErrorReason::kInternal,
@@ -95,12 +105,34 @@ class RangeSource final : public MessageSource<v1::ReadFileResponse> {
     return std::optional<v1::ReadFileResponse>(std::move(response));
   }
 
+  bool Mend(const absl::Status& error, std::function<void()> again) override {
+    // What was removed is not fetched again.
+    if (!IsDamage(error) || mended_at_ == at_ || !files_.Find(id_).ok()) return false;
+    mended_at_ = at_;
+    mesh_.StartFetch(
+        {.id = id_, .timeout = absl::Milliseconds(kFetchTimeoutMsDefault), .repair = true},
+        {.on_progress = [](const FetchProgress&) {},
+         .on_done = [again = std::move(again)](const absl::Status&,
+                                               const FetchProgress&) { again(); }});
+    return true;
+  }
+
  private:
+  absl::Status AfterMending(const absl::Status& error) const {
+    if (mended_at_ != at_ || !IsDamage(error) || !files_.Find(id_).ok()) return error;
+    return Error(ErrorReason::kBlockCorrupt,
+                 absl::StrCat("a block of ", id_.ToText(), " near byte ", at_,
+                              " is damaged, and no other peer gives it"),
+                 {{"id", id_.ToText()}, {"offset", absl::StrCat(at_)}});
+  }
+
   FileStore& files_;
+  Mesh& mesh_;
   const FileId id_;
   uint64_t at_;
   const uint64_t end_;
   bool began_ = false;
+  std::optional<uint64_t> mended_at_;  // Where the file was fetched anew.
 };
 
 v1::FetchFileResponse ProgressOf(const FetchProgress& progress, bool done) {
@@ -362,7 +394,8 @@ absl::StatusOr<std::unique_ptr<MessageSource<v1::ReadFileResponse>>> FileServant
   PANAL_ASSIGN_OR_RETURN(const FileId id, files_.Resolve(request.id()));
   PANAL_ASSIGN_OR_RETURN(const FileDetails details, files_.Find(id));
   const uint64_t size = details.manifest.size_bytes;
-  if (!details.complete) {
+  // What is published was whole once: reading mends it.
+  if (!details.complete && details.name.empty()) {
     return Error(ErrorReason::kFileIncomplete,
                  absl::StrCat(details.held_bytes, " of ", size, " bytes are held; fetch it first"),
                  {{"id", id.ToText()}});
@@ -375,7 +408,7 @@ absl::StatusOr<std::unique_ptr<MessageSource<v1::ReadFileResponse>>> FileServant
   }
   uint64_t length = static_cast<uint64_t>(request.length());
   if (length == 0 || length > size - begin) length = size - begin;
-  return std::make_unique<RangeSource>(files_, id, begin, begin + length);
+  return std::make_unique<RangeSource>(files_, mesh_, id, begin, begin + length);
 }
 
 void FileServant::FetchFile(const CallHead& head, const v1::FetchFileRequest& request,

@@ -69,6 +69,8 @@ struct FetchRequest {
   std::vector<PeerId> sources;                 // Known in advance.
   absl::Duration timeout = absl::Seconds(10);  // To find a source before giving up.
   std::string name;  // To publish it under. Empty: the name its publisher gave it.
+  // Makes whole again what was damaged here; published is nothing more than before.
+  bool repair = false;
 };
 
 struct FetchHandlers {

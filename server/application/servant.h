@@ -99,6 +99,11 @@ class MessageSource {
   virtual ~MessageSource() = default;
   // Nothing: the end.
   virtual absl::StatusOr<std::optional<Response>> Next() = 0;
+
+  // Asked when Next failed, with its error. True: what was wrong is being mended, and `again` will
+  // be called once, on any thread, after which Next is called again. False: the call ends with the
+  // error.
+  virtual bool Mend(const absl::Status& error, std::function<void()> again) { return false; }
 };
 
 // A client stream: one call of OnMessage at a time, reading paused meanwhile. Freed without OnEnd
@@ -252,7 +257,13 @@ class Servant : public std::enable_shared_from_this<Servant> {
   static void Pull(const CallSessionPtr& session,
                    const std::shared_ptr<MessageSource<Response>>& source) {
     absl::StatusOr<std::optional<Response>> next = source->Next();
-    if (!next.ok()) return session->Finish(next.status());
+    if (!next.ok()) {
+      auto again = [session, source] {
+        session->Submit([session, source] { Pull<Response>(session, source); });
+      };
+      if (!source->Mend(next.status(), std::move(again))) session->Finish(next.status());
+      return;
+    }
     if (!next->has_value()) return session->Finish(absl::OkStatus());
     session->Send((*next)->SerializeAsString());
     session->WhenIdle([session, source] { Pull<Response>(session, source); });

@@ -48,6 +48,7 @@ struct FetchTask {
   uint64_t peers_asked = 0;
   absl::Time last_progress;
   bool publishing = false;
+  bool repair = false;  // Every caller asked for a repair: nothing is published.
 
   // Adds the entries of a listing that were not seen before. Error: CONTENT_TOO_LARGE (more than
   // `contents_max` contents in all).

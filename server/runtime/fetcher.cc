@@ -232,6 +232,7 @@ void FetcherImpl::Begin(uint64_t number, FetchRequest request, FetchHandlers han
   task.callers[number] = std::move(handlers);
   for (const PeerId& source : request.sources) AddSource(task, source);
   if (!request.name.empty()) task.name = request.name;
+  task.repair = request.repair && (inserted || task.repair);
   if (!inserted) return;
   active_.fetch_add(1);
   task.id = request.id;
@@ -391,7 +392,10 @@ void FetcherImpl::Advance(const FileId& task_id) {
   auto it = tasks_.find(task_id);
   if (it == tasks_.end()) return;
   StartContents(it->second);
-  if (it->second.Received() && !std::exchange(it->second.publishing, true)) Publish(it->second);
+  if (!it->second.Received() || it->second.publishing) return;
+  if (it->second.repair) return EndTask(task_id, absl::OkStatus());
+  it->second.publishing = true;
+  Publish(it->second);
 }
 
 void FetcherImpl::Publish(FetchTask& task) {

@@ -199,10 +199,40 @@ class Recovery(MeshTest):
         self.damage(a, size)
         a.start()
         self.wait_for_size([a, b, c], 3)
+        b.kill()
 
-        c.panal("get", added["id"], "-O", self.path("copy of c"), "--timeout", "60s")
+        get = c.begin_panal("get", added["id"], "-O", self.path("copy of c"), "--timeout", "60s")
+        self.addCleanup(lambda: (get.poll() is None and get.kill(), get.communicate()))
+        wait_for(lambda: "block_corrupt" in a.log(), "a notices the damage")
+        b.start()
 
+        _, errors = get.communicate(timeout=240)
+        self.assertEqual(get.returncode, 0, errors)
         self.assertTrue(same_bytes(path, self.path("copy of c")))
+
+    def test_damaged_block_is_mended_by_the_first_read_at_its_own_peer(self):
+        a, b = self.mesh_of(2)
+        size = 4 * MIB
+        path = random_file(self.path("file"), size)
+        added = a.add(path, "--name", "mine", "--attr", "color=red")
+        b.panal("get", added["id"], "-O", self.path("copy of b"))
+        listed = a.json("ls")
+        for read in (["cat", added["id"]], ["get", added["id"], "-O", self.path("copy of a")]):
+            a.stop()
+            self.damage(a, size)
+            a.start()
+            self.wait_for_size([a, b], 2)
+            noticed = a.log().count("block_corrupt")
+
+            with open(self.path("read"), "wb") as output:
+                subprocess.run([PANAL, "--api", a.api, *read], check=True, stdout=output, timeout=120)
+
+            self.assertEqual(a.log().count("block_corrupt"), noticed + 1)
+            self.assertEqual(a.json("ls"), listed)  # Mending publishes nothing.
+        self.assertTrue(same_bytes(path, self.path("copy of a")))
+        b.kill()
+        a.panal("get", added["id"], "-O", self.path("copy of a"), "--force")  # It is whole here.
+        self.assertTrue(same_bytes(path, self.path("copy of a")))
 
     def test_damaged_block_that_nobody_else_has_is_an_error(self):
         a, b = self.mesh_of(2)

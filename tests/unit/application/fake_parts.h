@@ -39,6 +39,7 @@ class FakeMesh final : public Mesh {
   void CancelSearch(uint64_t number) override { cancelled_searches.push_back(number); }
 
   uint64_t StartFetch(FetchRequest request, FetchHandlers handlers) override {
+    ++fetches;
     fetch_request = std::move(request);
     fetch = std::move(handlers);
     return 8;
@@ -65,6 +66,7 @@ class FakeMesh final : public Mesh {
   absl::Duration search_timeout;
   SearchHandlers search;
   std::vector<uint64_t> cancelled_searches;
+  int fetches = 0;
   FetchRequest fetch_request;
   FetchHandlers fetch;
   std::vector<uint64_t> cancelled_fetches;

@@ -414,7 +414,7 @@ TEST_F(FileServantTest, RefusesRangesThatAreWrong) {
 }
 
 TEST_F(FileServantTest, RefusesToReadAFileThatIsNotHeldWhole) {
-  const FileId id = files.Add("part", "abc");
+  const FileId id = files.Add("", "abc");
   files.files[id].details.complete = false;
   v1::ReadFileRequest request;
   request.set_id(id.ToText());
@@ -424,11 +424,64 @@ TEST_F(FileServantTest, RefusesToReadAFileThatIsNotHeldWhole) {
 
 TEST_F(FileServantTest, EndsAReadByTheErrorOfTheStore) {
   const FileId id = files.Add("bad", "abc");
-  files.read_failure = Error(ErrorReason::kBlockCorrupt, "block 0");
+  files.read_failure = Error(ErrorReason::kFileChanged, "block 0");
   v1::ReadFileRequest request;
   request.set_id(id.ToText());
 
-  EXPECT_EQ(Refusal(Method("ReadFile"), request), "BLOCK_CORRUPT");
+  EXPECT_EQ(Refusal(Method("ReadFile"), request), "FILE_CHANGED");
+  EXPECT_EQ(mesh.fetches, 0);
+}
+
+TEST_F(FileServantTest, FetchesADamagedFileAnewAndReadsOn) {
+  const FileId id = files.Add("bad", "abc");
+  v1::ReadFileRequest request;
+  request.set_id(id.ToText());
+  for (ErrorReason reason : {ErrorReason::kBlockCorrupt, ErrorReason::kFileIncomplete}) {
+    files.read_failure = Error(reason, "block 0");
+
+    auto call = Begin(Method("ReadFile"), request);
+    EXPECT_FALSE(call->result.has_value());
+    EXPECT_EQ(mesh.fetch_request.id, id);
+    EXPECT_TRUE(mesh.fetch_request.repair);
+    files.read_failure = absl::OkStatus();
+    mesh.fetch.on_done(absl::OkStatus(), {});
+
+    EXPECT_TRUE(call->status().ok()) << call->status();
+    EXPECT_EQ(call->Messages<v1::ReadFileResponse>().at(0).data(), "abc");
+  }
+}
+
+TEST_F(FileServantTest, ReadsWhatIsPublishedAndWasFoundDamagedBefore) {
+  const FileId id = files.Add("part", "abc");
+  files.files[id].details.complete = false;
+  EXPECT_EQ(Read(id, 0, 0).at(0).data(), "abc");
+}
+
+TEST_F(FileServantTest, FetchesADamagedFileAnewOnceOnly) {
+  const FileId id = files.Add("bad", "abc");
+  files.read_failure = Error(ErrorReason::kFileIncomplete, "block 0");
+  v1::ReadFileRequest request;
+  request.set_id(id.ToText());
+  auto call = Begin(Method("ReadFile"), request);
+
+  mesh.fetch.on_done(Error(ErrorReason::kSourceNotFound, "nobody"), {});
+
+  EXPECT_EQ(ReasonOf(call->status()), ErrorReason::kBlockCorrupt) << call->status();
+  EXPECT_EQ(mesh.fetches, 1);
+}
+
+TEST_F(FileServantTest, DoesNotFetchWhatWasRemovedWhileItWasRead) {
+  const FileId id = files.Add("gone", std::string(2 * kReadChunkSizeMax, 'x'));
+  v1::ReadFileRequest request;
+  request.set_id(id.ToText());
+  auto call = Begin(Method("ReadFile"), request, /*hold_writes=*/true);
+  files.files.erase(id);
+  files.read_failure = Error(ErrorReason::kFileNotFound, "removed");
+
+  call->CompleteWrite();
+
+  EXPECT_EQ(ReasonOf(call->status()), ErrorReason::kFileNotFound);
+  EXPECT_EQ(mesh.fetches, 0);
 }
 
 TEST_F(FileServantTest, FetchesAFileAndReportsTheEnd) {

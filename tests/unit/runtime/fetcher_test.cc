@@ -32,6 +32,22 @@ TEST_F(FetcherTest, FetchesAFileOfSeveralBlocksAndPublishesIt) {
   EXPECT_EQ(fetcher_->active(), 0);
 }
 
+TEST_F(FetcherTest, PublishesNothingThatItRepairs) {
+  std::string bytes = BytesOf(3 * kBlockSizeMin);
+  FileId id = Source("a").Offer(bytes);
+  Index(id, "a", "theirs");
+  Caller caller;
+  FetchRequest request = Request(id);
+  request.repair = true;
+
+  fetcher_->Start(request, caller.Handlers());
+
+  EXPECT_TRUE(caller.Wait().status.ok());
+  EXPECT_EQ(ReadAll(id), bytes);
+  EXPECT_TRUE(catalog_->FindPublished(id)->empty());
+  EXPECT_EQ(pages_changed_, 0);
+}
+
 TEST_F(FetcherTest, TakesTheNameThatTheRequestGives) {
   FileId id = Source("a").Offer("small");
   Index(id, "a", "theirs");
