@@ -253,7 +253,14 @@ absl::StatusOr<std::optional<std::string>> SqliteCatalog::GetValue(absl::string_
       readers_, [&](Connection& db) { return catalog::GetValue(db, key); });
 }
 
-absl::Status SqliteCatalog::CheckIntegrity() { return writer_.Write(FullCheck); }
+absl::Status SqliteCatalog::CheckIntegrity() {
+  MutexLock one_at_a_time(&checking_);
+  {
+    PANAL_ASSIGN_OR_RETURN(ReaderPool::Reader reader, readers_.Acquire());
+    PANAL_RETURN_IF_ERROR(CheckTables(reader.connection()));
+  }
+  return writer_.Write(CheckIndex);
+}
 
 }  // namespace catalog
 }  // namespace panal

@@ -199,7 +199,9 @@ class Catalog {
   virtual absl::Status SetValue(absl::string_view key, absl::string_view value) = 0;
   virtual absl::StatusOr<std::optional<std::string>> GetValue(absl::string_view key) = 0;
 
-  // Runs SQLite's integrity check. For `doctor`. Error: CATALOG_CORRUPT.
+  // Runs SQLite's integrity check, one at a time. For `doctor`. Takes seconds for a large catalog;
+  // others read and write meanwhile, but for the check of the full-text index alone. Error:
+  // CATALOG_CORRUPT.
   virtual absl::Status CheckIntegrity() = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/sync.h"
 #include "server/data/catalog/catalog.h"
 #include "server/data/catalog/reader_pool.h"
 #include "server/data/catalog/writer.h"
@@ -76,6 +77,7 @@ class SqliteCatalog final : public Catalog {
   // write-ahead log into the database, which a reader could not.
   Writer writer_;
   ReaderPool readers_;
+  Mutex checking_;  // Held by CheckIntegrity: a second caller waits.
 };
 
 }  // namespace panal::catalog

@@ -186,10 +186,12 @@ absl::Status QuickCheck(Connection& connection) {
   return RunCheck(connection, "PRAGMA quick_check(1)");
 }
 
-absl::Status FullCheck(Connection& connection) {
+absl::Status CheckIndex(Connection& connection) {
+  return connection.Run("INSERT INTO record_words(record_words) VALUES('integrity-check')");
+}
+
+absl::Status CheckTables(Connection& connection) {
   PANAL_RETURN_IF_ERROR(RunCheck(connection, "PRAGMA integrity_check(1)"));
-  PANAL_RETURN_IF_ERROR(
-      connection.Run("INSERT INTO record_words(record_words) VALUES('integrity-check')"));
   PANAL_ASSIGN_OR_RETURN(
       int64_t wrong,
       connection.QueryInt(

@@ -31,8 +31,10 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenReader(const std::string& path, 
 
 // PRAGMA quick_check. Error: CATALOG_CORRUPT.
 absl::Status QuickCheck(Connection& connection);
-// PRAGMA integrity_check, the full-text index's own check, and the counts that the tables repeat.
-// Writes nothing, but needs a connection that could. Error: CATALOG_CORRUPT.
-absl::Status FullCheck(Connection& connection);
+// PRAGMA integrity_check and the counts that the tables repeat. Error: CATALOG_CORRUPT.
+absl::Status CheckTables(Connection& connection);
+// The full-text index's own check. Writes nothing, but needs a connection that could. Error:
+// CATALOG_CORRUPT.
+absl::Status CheckIndex(Connection& connection);
 
 }  // namespace panal::catalog

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 #include "common/base/status.h"
 #include "tests/support/catalog_support.h"
@@ -148,6 +151,34 @@ TEST(CheckIntegrity, FindsASoundCatalogSound) {
   auto catalog = OpenOrDie(OptionsIn(dir));
   Fill(*catalog);
   EXPECT_TRUE(catalog->CheckIntegrity().ok()) << catalog->CheckIntegrity();
+}
+
+TEST(CheckIntegrity, ReadsTheTablesOutsideTheWriter) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Fill(*catalog);
+  int64_t read = catalog->readers().Acquire()->connection().work().vm_steps;
+  int64_t written = catalog->writer().counters().work.vm_steps;
+
+  ASSERT_TRUE(catalog->CheckIntegrity().ok());
+
+  // Each of 2,000 files is looked at in several indexes; the writer runs a statement or two.
+  EXPECT_GT(catalog->readers().Acquire()->connection().work().vm_steps - read, 10'000);
+  EXPECT_LT(catalog->writer().counters().work.vm_steps - written, 200);
+}
+
+TEST(CheckIntegrity, LetsCallersWaitForOneAnother) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  Fill(*catalog);
+  std::vector<std::thread> threads;
+  std::atomic<int> sound = 0;
+  // More than there are readers.
+  for (int i = 0; i < 2 * catalog::kReadersMax; ++i) {
+    threads.emplace_back([&] { sound += catalog->CheckIntegrity().ok() ? 1 : 0; });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(sound, 2 * catalog::kReadersMax);
 }
 
 TEST(CheckIntegrity, NoticesWrongCounts) {
