@@ -318,7 +318,8 @@ absl::StatusOr<v1::ListFilesResponse> FileServant::ListFiles(const CallHead& hea
   v1::ListFilesResponse response;
   for (const PublishedFile& file : published) {
     if (response.files_size() == page_size) {
-      response.set_next_page_token(EncodePageToken(context, response.files(page_size - 1).name()));
+      const PublishedFile& last = published[static_cast<size_t>(page_size) - 1];
+      response.set_next_page_token(EncodePageToken(context, PositionAfter(last)));
       break;
     }
     v1::FileInfo* info = response.add_files();

@@ -14,7 +14,7 @@ namespace {
 
 // Bytes of the checksum: tells mistakes, not attackers.
 constexpr size_t kChecksumSize = 8;
-// Bytes of a token that are looked at: the longest cursor is a name of 1,024 bytes, in base32.
+// Bytes of a token that are looked at: the longest cursor is a position of 1,026 bytes, in base32.
 constexpr size_t kTokenSizeMax = 2048;
 
 std::string Checksum(absl::string_view context, absl::string_view cursor) {

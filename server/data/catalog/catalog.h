@@ -79,6 +79,14 @@ struct PublishedFile {
   std::string parent;
 };
 
+// Where a listing goes on after `file`: a file and a directory may share a name, which has no NUL.
+inline std::string PositionAfter(const PublishedFile& file) {
+  std::string position = file.name;
+  position += '\0';
+  position += file.type == FileType::kDirectory ? 'd' : 'f';
+  return position;
+}
+
 // An own page that must be signed again because its records or its expiry changed.
 struct DirtyPage {
   uint32_t number = 0;
@@ -153,8 +161,10 @@ class Catalog {
     if (all->empty()) return std::optional<PublishedFile>();
     return std::optional<PublishedFile>(std::move(all->front()));
   }
-  // In ascending name order, after `after` (empty: from the start), at most `limit`.
-  // `recursive`: entries of directories too.
+
+  // In ascending order of name and then type, at most `limit`, after `after`: a PositionAfter, or a
+  // name (of which all is left out), or empty for the start. `recursive`: entries of directories
+  // too.
   virtual absl::StatusOr<std::vector<PublishedFile>> ListPublished(absl::string_view after, int limit,
                                                                   bool recursive) = 0;
   // Number of what was added by itself (directories count once).

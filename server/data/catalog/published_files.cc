@@ -1,6 +1,7 @@
 #include "server/data/catalog/published_files.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -338,20 +339,19 @@ absl::StatusOr<std::optional<PublishedFile>> FirstPublished(Connection& db, cons
 absl::StatusOr<std::vector<PublishedFile>> ListPublished(Connection& db, absl::string_view after,
                                                          int limit, bool recursive) {
   if (limit <= 0) return std::vector<PublishedFile>();
-  absl::string_view condition = recursive
-                                    ? "WHERE name > ? ORDER BY name, kind LIMIT ?"
-                                    : "WHERE name > ? AND alone = 1 ORDER BY name, kind LIMIT ?";
-  PANAL_ASSIGN_OR_RETURN(std::vector<PublishedFile> files,
-                         FilesOf(ReadRows(db.Query(absl::StrCat(kColumns, condition), after,
-                                                   static_cast<int64_t>(limit) + 1),
-                                          db.path())));
-  if (files.size() <= static_cast<size_t>(limit)) return files;
-  // A file and a directory of one name come together, since a caller goes on after the name.
-  std::string beyond = files.back().name;
-  if (files.front().name == beyond) return files;
-  files.pop_back();
-  if (files.back().name == beyond) files.pop_back();
-  return files;
+  absl::string_view condition =
+      recursive ? "WHERE (name, kind) > (?, ?) ORDER BY name, kind LIMIT ?"
+                : "WHERE (name, kind) > (?, ?) AND alone = 1 ORDER BY name, kind LIMIT ?";
+  // A name by itself: beyond every kind.
+  int64_t kind = std::numeric_limits<int64_t>::max();
+  if (size_t end = after.find('\0'); end != absl::string_view::npos) {
+    kind = static_cast<int64_t>(
+        KindOf(after.substr(end + 1) == "d" ? FileType::kDirectory : FileType::kFile));
+    after = after.substr(0, end);
+  }
+  return FilesOf(ReadRows(
+      db.Query(absl::StrCat(kColumns, condition), after, kind, static_cast<int64_t>(limit)),
+      db.path()));
 }
 
 absl::StatusOr<int64_t> CountPublished(Connection& db) {

@@ -272,9 +272,10 @@ TEST_F(FileServantTest, ListsWhatThePeerPublishesInPages) {
   PublishedFile file{.name = "a.txt", .id = id, .size_bytes = 3, .attributes = {{"lang", "en"}}};
   PublishedFile next = file;
   next.name = "b.txt";
+  const std::string after_first = PositionAfter(file);
   EXPECT_CALL(catalog, ListPublished(absl::string_view(), 2, true))
       .WillOnce(Return(std::vector<PublishedFile>{file, next}));
-  EXPECT_CALL(catalog, ListPublished(absl::string_view("a.txt"), 2, true))
+  EXPECT_CALL(catalog, ListPublished(absl::string_view(after_first), 2, true))
       .WillOnce(Return(std::vector<PublishedFile>{next}));
   v1::ListFilesRequest request;
   request.set_page_size(1);

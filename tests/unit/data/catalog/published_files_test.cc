@@ -188,14 +188,18 @@ TEST(PublishedFiles, AreListedInPagesWithoutGaps) {
     std::vector<std::string> all;
     std::string after;
     while (true) {
-      std::vector<std::string> page = NamesOf(catalog->ListPublished(after, limit, true));
-      if (page.empty()) break;
-      EXPECT_LE(page.size(), std::max<size_t>(2, static_cast<size_t>(limit)));
-      all.insert(all.end(), page.begin(), page.end());
-      after = page.back();
+      auto page = catalog->ListPublished(after, limit, true);
+      ASSERT_TRUE(page.ok()) << page.status();
+      if (page->empty()) break;
+      EXPECT_LE(page->size(), static_cast<size_t>(limit));
+      for (const PublishedFile& file : *page) {
+        all.push_back(file.name + (file.type == FileType::kDirectory ? "/" : ""));
+      }
+      after = PositionAfter(page->back());
     }
-    EXPECT_THAT(all, ElementsAre("a", "b", "b", "c", "d", "d")) << limit;
+    EXPECT_THAT(all, ElementsAre("a", "b", "b/", "c", "d", "d/")) << limit;
   }
+  EXPECT_THAT(NamesOf(catalog->ListPublished("b", 10, true)), ElementsAre("c", "d", "d"));
   EXPECT_THAT(NamesOf(catalog->ListPublished("", 0, true)), IsEmpty());
 }
 
