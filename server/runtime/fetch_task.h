@@ -27,6 +27,7 @@ struct FetchTask {
   FileId id;
   absl::Duration timeout;
   std::string name;          // To publish it under; from the request or the first hit.
+  bool named = false;        // By a request.
   Attributes attributes;     // From the first hit.
   FileType type = FileType::kFile;
 

@@ -231,7 +231,10 @@ void FetcherImpl::Begin(uint64_t number, FetchRequest request, FetchHandlers han
   }
   task.callers[number] = std::move(handlers);
   for (const PeerId& source : request.sources) AddSource(task, source);
-  if (!request.name.empty()) task.name = request.name;
+  if (!request.name.empty()) {
+    task.name = request.name;
+    task.named = true;
+  }
   task.repair = request.repair && (inserted || task.repair);
   if (!inserted) return;
   active_.fetch_add(1);
@@ -401,13 +404,15 @@ void FetcherImpl::Advance(const FileId& task_id) {
 void FetcherImpl::Publish(FetchTask& task) {
   auto added = std::make_shared<absl::StatusOr<AddedFile>>(absl::UnknownError(""));
   RunOnWorker(
-      [this, added, id = task.id, name = task.name, attributes = task.attributes] {
-        std::string published = name;
-        if (published.empty()) {
-          auto details = files_.Find(id);
-          published = details.ok() && !details->name.empty() ? details->name : id.ToText();
+      [this, added, id = task.id, named = task.named, name = task.name,
+       attributes = task.attributes] {
+        auto details = files_.Find(id);
+        if (!named && details.ok() && !details->name.empty()) {
+          // Published here already: as it is, with its attributes.
+          *added = AddedFile{.id = id, .type = details->type, .name = details->name};
+          return;
         }
-        *added = files_.PublishFetched(id, published, attributes);
+        *added = files_.PublishFetched(id, name.empty() ? id.ToText() : name, attributes);
       },
       [this, added, task_id = task.id] {
         auto it = tasks_.find(task_id);

@@ -294,6 +294,11 @@ void FaultyFileSystem::CorruptByte(absl::string_view path, uint64_t offset) {
   if (offset < inode.synced.size()) inode.synced[offset] = inode.bytes[offset];
 }
 
+bool FaultyFileSystem::stopped() const {
+  MutexLock lock(&mutex_);
+  return stop_after_ >= 0 && operations_ >= stop_after_;
+}
+
 int64_t FaultyFileSystem::operations() const {
   MutexLock lock(&mutex_);
   return operations_;

@@ -41,6 +41,8 @@ class FaultyFileSystem final : public FileSystem {
   // From the `operations`-th operation on everything fails with STORAGE_FAILED, until PowerCut or
   // Killed. Negative: never.
   void StopAfter(int64_t operations);
+  // Whether StopAfter's operations are over.
+  bool stopped() const;
   // The power goes and comes back: what was not synced survives in part. `survival`: chance of
   // each.
   void PowerCut(Random& random, double survival);

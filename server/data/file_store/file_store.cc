@@ -217,9 +217,14 @@ absl::StatusOr<FileStore::Held> FileStoreImpl::BeginReceive(const Manifest& mani
   bool is_here =
       known.ok() && ((*known)->storage == StorageKind::kInline ||
                      ((*known)->storage == StorageKind::kInPlace && reader_.IsIntact(**known)));
-  if (is_here) return HeldOf(**known);
   PinnedContents pinned(pins_);
   pinned.Pin(id);
+  PANAL_ASSIGN_OR_RETURN(bool published, catalog_.IsPublished(id));
+  if (is_here) {
+    // Left by an add that failed: from now on the fetch keeps it.
+    if (!published) PANAL_RETURN_IF_ERROR(catalog_.KeepContents({**known}));
+    return HeldOf(**known);
+  }
   PANAL_RETURN_IF_ERROR(blocks_.Create(manifest));
   StoredContent content{.id = id, .manifest = manifest, .storage = StorageKind::kStored};
   PANAL_ASSIGN_OR_RETURN(Held held, HeldOf(content));
@@ -227,7 +232,7 @@ absl::StatusOr<FileStore::Held> FileStoreImpl::BeginReceive(const Manifest& mani
   bool same = known.ok() && (*known)->storage == StorageKind::kStored &&
               (*known)->complete == content.complete;
   if (content.complete) PANAL_RETURN_IF_ERROR(blocks_.Checkpoint(id));
-  if (!same) {
+  if (!same || !published) {
     PANAL_RETURN_IF_ERROR(catalog_.KeepContents({content}));
     reader_.Invalidate();
   }

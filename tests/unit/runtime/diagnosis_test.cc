@@ -59,7 +59,8 @@ TEST_F(DiagnosisTest, ExaminesLinksAddressesDiskCatalogAndStore) {
   std::vector<std::string> subjects;
   for (const Finding& finding : Diagnose()) subjects.push_back(finding.subject);
 
-  EXPECT_THAT(subjects, UnorderedElementsAre("links", "addresses", "disk", "catalog", "store"));
+  EXPECT_THAT(subjects, UnorderedElementsAre("links", "addresses", "disk", "catalog", "unpublished",
+                                             "store"));
 }
 
 TEST_F(DiagnosisTest, SaysHowManyNeighborsThereAre) {
@@ -130,6 +131,26 @@ TEST_F(DiagnosisTest, CallsADataDirectoryThatIsGoneAnError) {
   EXPECT_EQ(disk.severity, Severity::kError);
   EXPECT_THAT(disk.message, HasSubstr("gone"));
   EXPECT_THAT(disk.advice, HasSubstr("data directory"));
+}
+
+TEST_F(DiagnosisTest, NamesWhatIsHeldUnpublishedUpToItsLimit) {
+  EXPECT_EQ(About("unpublished").advice, "");
+  std::vector<std::string> ids;
+  auto keep = [&] {
+    Manifest manifest = ManifestOf(FileType::kFile, absl::StrCat(ids.size()));
+    ids.push_back(manifest.Id().ToText());
+    ASSERT_TRUE(catalog_->KeepContents({{.id = manifest.Id(), .manifest = manifest}}).ok());
+  };
+  for (size_t i = 0; i < kUnpublishedNamedMax; ++i) keep();
+  const Finding all = About("unpublished");
+  for (const std::string& id : ids) EXPECT_THAT(all.message, HasSubstr(id));
+  EXPECT_THAT(all.message, testing::Not(HasSubstr("others")));
+  EXPECT_THAT(all.advice, HasSubstr("panal rm"));
+
+  keep();
+
+  EXPECT_THAT(About("unpublished").message, HasSubstr("and others"));
+  EXPECT_THAT(About("unpublished").message, HasSubstr("11 contents"));
 }
 
 TEST_F(DiagnosisTest, FindsTheCatalogSound) { EXPECT_EQ(About("catalog").severity, Severity::kOk); }

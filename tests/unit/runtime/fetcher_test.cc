@@ -80,6 +80,18 @@ TEST_F(FetcherTest, AsksNobodyForWhatIsHere) {
   EXPECT_EQ(searches_, searched);
 }
 
+TEST_F(FetcherTest, LeavesWhatIsPublishedHereAsItIs) {
+  auto added = files_->Put("mine", BytesOf(1000), {{"color", "red"}});
+  Index(added->id, "a", "theirs", {{"color", "blue"}});
+
+  EXPECT_EQ(Fetch(added->id).progress.name, "mine");
+
+  auto published = catalog_->FindPublished(added->id);
+  ASSERT_TRUE(published.ok() && published->size() == 1u);
+  EXPECT_EQ(published->front().name, "mine");
+  EXPECT_EQ(published->front().attributes, (Attributes{{"color", "red"}}));
+}
+
 TEST_F(FetcherTest, ReceivesMoreThanTheBufferHolds) {
   std::string bytes = BytesOf(kReceiveBufferMax + 8 * kBlockSizeMin);
   FileId id = Source("a").Offer(bytes);

@@ -204,8 +204,9 @@ TEST(OwnPages, OfANewCatalogAreNewerThanThoseOfALostOne) {
       PANAL_CHECK(catalog->Publish({MakeFile(name, absl::StrCat(i))}).ok());
     }
     std::vector<StorePageResult> results;
-    for (const DirtyPage& dirty : *catalog->DirtyPages(10)) {
-      Page page = MakePage(kSelf, dirty.number, dirty.version, dirty.records);
+    auto dirty = catalog->DirtyPages(10);
+    for (const DirtyPage& one : *dirty) {
+      Page page = MakePage(kSelf, one.number, one.version, one.records);
       results.push_back(*neighbor->StorePage(page, true, kNow));
     }
     return results;

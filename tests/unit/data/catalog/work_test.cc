@@ -1,10 +1,9 @@
 // Nothing quadratic: counted work at 1,000 and 10,000 files, by the slope in the log-log plane.
-// 100,000 are in tests/bench/catalog_bench.cc.
+// 100,000 are in long_work_test.cc.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 #include "tests/support/catalog_support.h"
+#include "tests/unit/data/catalog/lifetime.h"
 
 namespace panal::catalog_test {
 namespace {
@@ -15,35 +14,6 @@ constexpr double kSlopeMax = 1.15;
 constexpr double kPagesPerFileMax = 1.5;
 constexpr int kFew = 1'000;
 constexpr int kMany = 10'000;
-constexpr int kBatch = 500;
-
-const PeerId kSelf = Peer("self");
-
-std::vector<PublishedFile> Batch(int first, int count) {
-  std::vector<PublishedFile> files;
-  for (int i = first; i < first + count; ++i) {
-    files.push_back(MakeFile(absl::StrCat("dir ", i % 97, "/file ", i, ".txt"), absl::StrCat(i),
-                             {{"lang", i % 2 == 0 ? "en" : "es"}}, "dir"));
-  }
-  return files;
-}
-
-struct Work {
-  double rows = 0;
-  double steps = 0;
-  double pages = 0;
-};
-
-Work Since(SqliteCatalog& catalog, const catalog::WorkCounters& before) {
-  catalog::WorkCounters now = catalog.writer().counters().work;
-  return {static_cast<double>(now.rows_changed - before.rows_changed),
-          static_cast<double>(now.vm_steps - before.vm_steps),
-          static_cast<double>(now.pages_written - before.pages_written)};
-}
-
-double Slope(double few, double many) {
-  return std::log(many / few) / std::log(1.0 * kMany / kFew);
-}
 
 void ExpectLinear(const Work& few, const Work& many, const char* what) {
   EXPECT_LE(Slope(few.rows, many.rows), kSlopeMax)
@@ -54,43 +24,6 @@ void ExpectLinear(const Work& few, const Work& many, const char* what) {
   // pages says little at this size. What a file costs at most does.
   EXPECT_LE(few.pages, kPagesPerFileMax * kFew) << what;
   EXPECT_LE(many.pages, kPagesPerFileMax * kMany) << what;
-}
-
-struct Lifetime {
-  Work publish, sign, again, add_one_batch, remove;
-  double database_pages = 0;
-};
-
-Lifetime LiveThrough(int count) {
-  TempDir dir;
-  auto catalog = OpenOrDie(OptionsIn(dir));
-  Lifetime result;
-  auto work = [&] { return catalog->writer().counters().work; };
-
-  catalog::WorkCounters before = work();
-  for (int i = 0; i < count; i += kBatch) EXPECT_TRUE(catalog->Publish(Batch(i, kBatch)).ok());
-  EXPECT_TRUE(catalog->Publish({MakeDirectory("dir", "dir", static_cast<uint64_t>(count))}).ok());
-  result.publish = Since(*catalog, before);
-
-  before = work();
-  EXPECT_GE(SignDirtyPages(*catalog, kSelf), count / static_cast<int>(kPageRecordsMax));
-  result.sign = Since(*catalog, before);
-
-  before = work();
-  EXPECT_TRUE(catalog->Publish(Batch(0, kBatch)).ok());
-  result.again = Since(*catalog, before);
-
-  before = work();
-  EXPECT_TRUE(catalog->Publish(Batch(count, kBatch)).ok());
-  result.add_one_batch = Since(*catalog, before);
-  result.database_pages = static_cast<double>(
-      *catalog->readers().Acquire()->connection().QueryInt(0, "PRAGMA page_count"));
-
-  before = work();
-  EXPECT_EQ(catalog->Unpublish(File("dir"))->size(), static_cast<size_t>(count + kBatch + 1));
-  SignDirtyPages(*catalog, kSelf);
-  result.remove = Since(*catalog, before);
-  return result;
 }
 
 TEST(Catalog, WorksInProportionToWhatIsPublished) {

@@ -113,7 +113,7 @@ TEST_F(WriterTest, RollsTheIndexBackWithTheJob) {
                         found, db.QueryInt(0,
                                            "SELECT count(*) FROM record_words WHERE record_words "
                                            "MATCH 'word'"));
-                    return FullCheck(db);
+                    return CheckIndex(db);
                   })
                   .ok());
   EXPECT_EQ(found, 6);

@@ -135,6 +135,33 @@ TEST_F(Unpublished, WhatWasFetchedWholeOutlivesACrashBeforeItIsPublished) {
   EXPECT_TRUE(catalog_->KeptContents()->empty());
 }
 
+TEST_F(Unpublished, WhatAFailedAddLeftIsKeptOnceItIsFetched) {
+  std::string small = "small";
+  std::string large = RandomBytes(kBlockSizeMin);
+  std::vector<Manifest> manifests;
+  for (const std::string& content : {small, large}) {
+    manifests.push_back(ManifestOf(FileType::kFile, content));
+  }
+  auto writer = blocks_->NewWriter(FileType::kFile, large.size());
+  ASSERT_TRUE((*writer)->Append(large).ok());
+  ASSERT_TRUE((*writer)->Finish().ok());
+  ASSERT_TRUE(catalog_
+                  ->PutContents({{.id = manifests[0].Id(),
+                                  .manifest = manifests[0],
+                                  .storage = StorageKind::kInline,
+                                  .inline_bytes = small},
+                                 {.id = manifests[1].Id(), .manifest = manifests[1]}})
+                  .ok());
+
+  for (const Manifest& manifest : manifests) {
+    EXPECT_TRUE(store_->BeginReceive(manifest)->held.empty());
+  }
+  Restart();
+
+  EXPECT_EQ(ReadAll(manifests[0].Id()), small);
+  EXPECT_EQ(ReadAll(manifests[1].Id()), large);
+}
+
 TEST_F(Unpublished, AWholeDirectoryOutlivesACrashBeforeItIsPublished) {
   FileId id = ReceiveDirectory({ReceiveEntry("a", "1"), ReceiveEntry("b", "2")});
 
