@@ -5,8 +5,9 @@ namespace {
 
 // Bytes beside a string, bytes or message field: its key of one byte and a length of at most three.
 constexpr size_t kFieldOverhead = 4;
-// Kind, size, version of a record: a key and a varint of at most ten bytes each.
-constexpr size_t kNumbersSize = 3 * 11;
+// Kind, size and version of a record, version of the publisher: a key and a varint of at most ten
+// bytes each.
+constexpr size_t kNumbersSize = 4 * 11;
 
 size_t AddressesSize(const std::vector<std::string>& addresses) {
   size_t size = 0;

@@ -121,7 +121,8 @@ struct Answer {
 };
 
 // Upper bound of the bytes that `hit` takes in an Answer frame. Who fills an Answer stops where the
-// sum would exceed kAnswerHitsSizeMax, so that the frame stays within kFrameSizeMax.
+// sum would exceed kAnswerHitsSizeMax, so that the frame stays within kFrameSizeMax
+// (server/processing/search/hits.h does).
 size_t HitFrameSizeMax(const Hit& hit);
 inline constexpr size_t kAnswerHitsSizeMax = kFrameSizeMax - 1024;  // Bytes; 1 KiB is for the rest.
 

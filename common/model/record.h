@@ -57,6 +57,8 @@ struct Record {
 struct Hit {
   Record record;
   PeerContact publisher;
+  // Version of the publisher's peer record that the addresses are from. 0: none is known.
+  uint64_t publisher_version = 0;
 
   bool operator==(const Hit&) const = default;
 };

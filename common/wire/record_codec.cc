@@ -62,6 +62,7 @@ void ToProto(const Hit& hit, v1::HitRecord* message) {
   ToProto(hit.record, message->mutable_record());
   message->set_publisher(hit.publisher.id.ToBytes());
   AddAddresses(hit.publisher.addresses, message->mutable_addresses());
+  message->set_publisher_version(hit.publisher_version);
 }
 
 absl::StatusOr<std::optional<Record>> FromProto(const v1::Record& message) {
@@ -100,7 +101,7 @@ absl::StatusOr<std::optional<Hit>> FromProto(const v1::HitRecord& message) {
   PANAL_ASSIGN_OR_RETURN(PeerContact publisher,
                          ContactOf(message.publisher(), message.addresses()));
   if (!record) return std::optional<Hit>();
-  return Hit{*std::move(record), std::move(publisher)};
+  return Hit{*std::move(record), std::move(publisher), message.publisher_version()};
 }
 
 std::string EncodeRecord(const Record& record) {

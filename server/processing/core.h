@@ -302,7 +302,9 @@ struct RememberPeers {
 
 struct SearchHits {
   uint64_t request = 0;
-  std::vector<Hit> hits;  // Merged with what was sent before: (id, publisher) pairs come once.
+  // Merged with what was sent before: a record comes again only in a newer version, or with newer
+  // addresses of its publisher.
+  std::vector<Hit> hits;
 };
 enum class CutShort : uint8_t { kNothing, kTimeout, kPeersLost, kOverloaded };
 

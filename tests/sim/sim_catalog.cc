@@ -66,7 +66,7 @@ IndexAnswered SimCatalog::Search(const QueryIndex& query, absl::Time now) {
     if (page->header.expires_ms <= ToMilliseconds(now)) continue;
     for (const Record& record : page->records) {
       if (!Matches(*parsed, record, key.publisher)) continue;
-      Hit hit{record, {key.publisher, AddressesOf(key.publisher)}};
+      Hit hit{record, {key.publisher, AddressesOf(key.publisher)}, VersionOf(key.publisher)};
       const HitLimit::Verdict verdict = limit.Take(hit);
       if (verdict == HitLimit::Verdict::kTaken) answer.hits.push_back(std::move(hit));
       if (verdict != HitLimit::Verdict::kFull) continue;
@@ -89,6 +89,12 @@ std::vector<std::string> SimCatalog::AddressesOf(const PeerId& publisher) const 
   auto it = pages_.find(PageKey{publisher, kPeerPageNumber});
   if (it == pages_.end() || it->second->records.empty()) return {};
   return it->second->records.front().addresses;
+}
+
+uint64_t SimCatalog::VersionOf(const PeerId& publisher) const {
+  auto it = pages_.find(PageKey{publisher, kPeerPageNumber});
+  if (it == pages_.end() || it->second->records.empty()) return 0;
+  return it->second->records.front().version;
 }
 
 }  // namespace panal::sim

@@ -41,6 +41,7 @@ class SimCatalog {
 
  private:
   std::vector<std::string> AddressesOf(const PeerId& publisher) const;
+  uint64_t VersionOf(const PeerId& publisher) const;
 
   const PeerId owner_;
   const size_t kept_max_;

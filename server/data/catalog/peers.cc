@@ -86,11 +86,20 @@ absl::StatusOr<std::vector<PeerContact>> FindPeers(Connection& db, absl::string_
   return result;
 }
 
-absl::StatusOr<std::vector<std::string>> PublishedAddresses(Connection& db, const PeerId& peer) {
-  Blob id{peer.view()};
-  PANAL_ASSIGN_OR_RETURN(std::vector<PeerContact> peers,
-                         ReadContacts(db.Query(kPublishedPeers, id, id, int64_t{1}), db.path()));
-  return peers.empty() ? std::vector<std::string>() : std::move(peers.front().addresses);
+absl::StatusOr<PublishedContact> FindPublishedContact(Connection& db, const PeerId& peer) {
+  PublishedContact contact;
+  PANAL_ASSIGN_OR_RETURN(
+      Statement row,
+      db.Query(
+          "SELECT r.addresses, r.version FROM record r INDEXED BY record_peer CROSS JOIN page p "
+          "ON p.key = r.page WHERE r.kind = 4 AND r.id = ? AND p.publisher = r.id AND "
+          "p.number = 0 LIMIT 1",
+          Blob{peer.view()}));
+  PANAL_ASSIGN_OR_RETURN(bool found, row.Step());
+  if (!found) return contact;
+  PANAL_ASSIGN_OR_RETURN(contact.addresses, DecodeAddresses(row.Bytes(0), db.path()));
+  contact.version = static_cast<uint64_t>(row.Int(1));
+  return contact;
 }
 
 absl::Status SetValue(Connection& db, absl::string_view key, absl::string_view value) {

@@ -18,8 +18,14 @@ absl::StatusOr<std::vector<PeerContact>> KnownPeers(Connection& db, int limit);
 absl::StatusOr<std::vector<PeerContact>> FindPeers(Connection& db, absl::string_view prefix,
                                                    int limit);
 
-// Addresses from the peer page of `peer`, where one is kept, expired or not; else none.
-absl::StatusOr<std::vector<std::string>> PublishedAddresses(Connection& db, const PeerId& peer);
+// What the peer page of a peer says.
+struct PublishedContact {
+  std::vector<std::string> addresses;
+  uint64_t version = 0;  // Of the peer record. 0: no peer page is kept.
+};
+
+// From the peer page of `peer`, where one is kept, expired or not.
+absl::StatusOr<PublishedContact> FindPublishedContact(Connection& db, const PeerId& peer);
 
 absl::Status SetValue(Connection& db, absl::string_view key, absl::string_view value);
 absl::StatusOr<std::optional<std::string>> GetValue(Connection& db, absl::string_view key);

@@ -79,13 +79,14 @@ absl::Status Collect(Connection& db, const Query& query, const QueryPlan& plan, 
 }
 
 absl::Status AddAddresses(Connection& db, std::vector<Hit>& hits) {
-  absl::flat_hash_map<PeerId, std::vector<std::string>> known;
+  absl::flat_hash_map<PeerId, PublishedContact> known;
   for (Hit& hit : hits) {
     auto [entry, added] = known.try_emplace(hit.publisher.id);
     if (added) {
-      PANAL_ASSIGN_OR_RETURN(entry->second, PublishedAddresses(db, hit.publisher.id));
+      PANAL_ASSIGN_OR_RETURN(entry->second, FindPublishedContact(db, hit.publisher.id));
     }
-    hit.publisher.addresses = entry->second;
+    hit.publisher.addresses = entry->second.addresses;
+    hit.publisher_version = entry->second.version;
   }
   return absl::OkStatus();
 }

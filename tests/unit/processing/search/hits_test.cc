@@ -31,16 +31,73 @@ TEST(HitMerger, PassesEveryHitOnce) {
   EXPECT_FALSE(merger.truncated());
 }
 
-TEST(HitMerger, KeepsKindNamePublisherAndIdApart) {
+TEST(HitMerger, KeepsKindNameAndPublisherApart) {
   HitMerger merger(10);
   Hit other_kind = MakeHit("a");
   other_kind.record.kind = RecordKind::kDirectory;
-  Hit other_id = MakeHit("a");
-  other_id.record.id = Sha256("b");
 
-  merger.Add({MakeHit("a"), MakeHit("a", 2), other_kind, other_id});
+  merger.Add({MakeHit("a"), MakeHit("a", 2), MakeHit("b"), other_kind});
 
   EXPECT_EQ(merger.Take().size(), 4u);
+}
+
+Hit Version(Hit hit, uint64_t version, absl::string_view content) {
+  hit.record.version = version;
+  hit.record.id = Sha256(content);
+  return hit;
+}
+
+Hit At(Hit hit, uint64_t publisher_version, const std::string& address) {
+  hit.publisher_version = publisher_version;
+  hit.publisher.addresses = {address};
+  return hit;
+}
+
+TEST(HitMerger, PassesTheNewerVersionOfARecord) {
+  HitMerger merger(1);
+  merger.Add({Version(MakeHit("a"), 1, "old"), Version(MakeHit("a"), 2, "new")});
+
+  std::vector<Hit> fresh = merger.Take();
+  ASSERT_EQ(fresh.size(), 1u);
+  EXPECT_EQ(fresh[0].record.id, Sha256("new"));
+  EXPECT_FALSE(merger.truncated());
+  merger.Add({Version(MakeHit("a"), 1, "old"), Version(MakeHit("a"), 2, "new")});
+  EXPECT_FALSE(merger.HasFresh());
+}
+
+TEST(HitMerger, ANewerVersionFollowsAnOlderOneThatWasPassed) {
+  HitMerger merger(2);
+  merger.Add({Version(MakeHit("a"), 1, "old")});
+  merger.Take();
+
+  merger.Add({Version(MakeHit("a"), 2, "new")});
+
+  EXPECT_EQ(merger.Take().at(0).record.version, 2u);
+}
+
+TEST(HitMerger, KeepsTheAddressesOfTheNewerPeerRecord) {
+  for (bool stale_first : {true, false}) {
+    HitMerger merger(1);
+    const Hit stale = At(MakeHit("a"), 1, "old:1");
+    const Hit moved = At(MakeHit("a"), 2, "new:1");
+    merger.Add(stale_first ? std::vector<Hit>{stale, moved} : std::vector<Hit>{moved, stale});
+
+    const std::vector<Hit> fresh = merger.Take();
+    ASSERT_EQ(fresh.size(), 1u);
+    EXPECT_EQ(fresh[0].publisher.addresses, std::vector<std::string>{"new:1"});
+  }
+}
+
+TEST(HitMerger, NewerAddressesFollowStaleOnesThatWerePassed) {
+  HitMerger merger(1);
+  merger.Add({At(MakeHit("a"), 1, "old:1")});
+  merger.Take();
+
+  merger.Add({At(MakeHit("a"), 1, "old:1"), At(MakeHit("a"), 2, "new:1")});
+
+  const std::vector<Hit> fresh = merger.Take();
+  ASSERT_EQ(fresh.size(), 1u);
+  EXPECT_EQ(fresh[0].publisher_version, 2u);
 }
 
 TEST(HitMerger, LimitIsReachedWithoutTruncation) {
@@ -109,7 +166,13 @@ TEST(SplitIntoAnswers, CutsAtTheBytesOfAFrame) {
   const auto parts = SplitIntoAnswers(std::vector<Hit>(100, large));
 
   EXPECT_GT(parts.size(), 4u);
-  for (const auto& part : parts) EXPECT_LE(part.size(), 20u);
+  size_t hits = 0;
+  for (const auto& part : parts) {
+    hits += part.size();
+    EXPECT_LE(part.size() * HitFrameSizeMax(large), kAnswerHitsSizeMax);
+  }
+  EXPECT_EQ(hits, 100u);
+  EXPECT_GT((parts[0].size() + 1) * HitFrameSizeMax(large), kAnswerHitsSizeMax);
 }
 
 }  // namespace

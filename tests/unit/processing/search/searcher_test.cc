@@ -162,7 +162,7 @@ TEST(Searcher, TheLimitCountsIdsAndNotTheirPublishers) {
   }
   for (uint8_t id = 1; id <= 4; ++id) {
     Hit& hit = hits.emplace_back();
-    hit.record.name = "held by one";
+    hit.record.name = "held by one " + std::to_string(id);
     hit.record.id.bytes[0] = id;
     hit.publisher.id = PeerIdOf(1);
   }
