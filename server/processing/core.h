@@ -259,7 +259,8 @@ struct ScheduleTimer {
   Timer timer;
 };
 
-// Evaluate a query on the local catalog.
+// Evaluate a query on the local catalog. `from`, here and below: who brought it about, a neighbor
+// or this peer itself, so that the driver can be fair between them.
 struct QueryIndex {
   uint64_t token = 0;
   std::string query;
@@ -280,6 +281,7 @@ struct LoadPage {
   PageKey key;
 };
 
+  PeerId from;
 // Own pages are due: sign them with a new expiry, store them, and give them back by OwnPagesSigned.
 struct RefreshOwnPages {
   std::vector<uint32_t> numbers;
@@ -287,12 +289,14 @@ struct RefreshOwnPages {
 
 // Neighbors came or went. For metrics, status and waiting programs.
 struct NeighborUp {
+  PeerId from;
   PeerContact peer;
   bool outbound = false;
 };
 
 struct NeighborDown {
   PeerId peer;
+  PeerId from;
 };
 
 // Peers worth remembering on disk.

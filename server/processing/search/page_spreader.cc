@@ -19,7 +19,8 @@ PagePtr WithoutBody(const PageHeader& header) {
 }  // namespace
 
 PageSpreader::PageSpreader(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
-                     const BubbleSizes& sizes, Tokens& tokens, Random& random, BubbleEngine& engine)
+                           const BubbleSizes& sizes, Tokens& tokens, Random& random,
+                           BubbleEngine& engine)
     : self_(self),
       options_(options),
       neighbors_(neighbors),
@@ -29,7 +30,7 @@ PageSpreader::PageSpreader(PeerId self, const SearchOptions& options, const Neig
       engine_(engine) {}
 
 void PageSpreader::OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time now,
-                                 Outputs& outputs) {
+                                    Outputs& outputs) {
   for (const PagePtr& page : signed_pages.pages) {
     PANAL_CHECK(page != nullptr && page->header.key.publisher == self_);
     PANAL_CHECK(page->header.key.number <= kPageNumberMax);
@@ -104,7 +105,7 @@ void PageSpreader::Load(Spreads::iterator it, Outputs& outputs) {
   const uint64_t token = tokens_.Take();
   loads_[token] = it->first;
   it->second.page = nullptr;
-  outputs.push_back(LoadPage{token, PageKey{self_, it->second.number}});
+  outputs.push_back(LoadPage{token, PageKey{self_, it->second.number}, self_});
 }
 
 void PageSpreader::OnPageLoaded(const PageLoaded& loaded, absl::Time now, Outputs& outputs) {
@@ -169,7 +170,7 @@ bool PageSpreader::OnReport(const BubbleReport& report, absl::Time now, Outputs&
 }
 
 void PageSpreader::Continue(Spreads::iterator it, uint32_t unanswered, absl::Time now,
-                         Outputs& outputs) {
+                            Outputs& outputs) {
   Spread& spread = it->second;
   // Everybody was asked: that is all there are, whatever the estimate says.
   if (spread.everyone && unanswered == 0) {

@@ -23,7 +23,7 @@ void Visitor::Begin(const Visit& visit, absl::Time now, Outputs& outputs) {
   const uint64_t token = tokens_.Take();
   evaluations_[token] = visit.bubble;
   outputs.push_back(QueryIndex{token, query.query, query.limit,
-                               std::max(visit.until - now, absl::ZeroDuration())});
+                               std::max(visit.until - now, absl::ZeroDuration()), visit.from});
 }
 
 void Visitor::BeginPage(const Visit& visit, const PagePayload& payload, Outputs& outputs) {
@@ -33,13 +33,13 @@ void Visitor::BeginPage(const Visit& visit, const PagePayload& payload, Outputs&
   }
   // First, so that whoever finds a record of the page finds its publisher too.
   if (payload.peer_page != nullptr) {
-    outputs.push_back(StorePage{tokens_.Take(), payload.peer_page, true});
+    outputs.push_back(StorePage{tokens_.Take(), payload.peer_page, true, visit.from});
   }
   const uint64_t token = tokens_.Take();
   const PageHeader& header = payload.page->header;
   stores_[token] = {{visit.bubble}, header.key,  header.version,
                     visit.from,     visit.until, payload.has_body};
-  outputs.push_back(StorePage{token, payload.page, payload.has_body});
+  outputs.push_back(StorePage{token, payload.page, payload.has_body, visit.from});
 }
 
 void Visitor::OnIndexAnswered(const IndexAnswered& answer) {
@@ -113,7 +113,7 @@ void Visitor::OnPageWant(const PeerId& from, const PageWant& want, Outputs& outp
   if (Wait(from, want) || serves_.size() >= kServesMax) return;
   const uint64_t token = tokens_.Take();
   serves_[token] = {from, want};
-  outputs.push_back(LoadPage{token, want.key});
+  outputs.push_back(LoadPage{token, want.key, from});
 }
 
 void Visitor::OnPageLoaded(const PageLoaded& loaded, Outputs& outputs) {
@@ -146,7 +146,7 @@ void Visitor::OnPageBody(const PeerId& from, const PageBodyFrame& body, Outputs&
   const uint64_t token = tokens_.Take();
   stores_[token] = {
       pull.bubbles, body.page->header.key, body.page->header.version, from, pull.until, true};
-  outputs.push_back(StorePage{token, body.page, true});
+  outputs.push_back(StorePage{token, body.page, true, from});
 }
 
 void Visitor::OnNeighborDown(const PeerId& peer) {
