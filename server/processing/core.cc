@@ -290,7 +290,9 @@ absl::Status MembershipOptions::Validate() const {
   bool sample_fits = shuffle_active >= 0 && shuffle_passive >= 0 &&
                      shuffle_active + shuffle_passive < static_cast<int>(kSampleSizeMax);
   if (!sample_fits) return OptionError("a shuffle carries at most 16 peers, this one included");
-  if (dials_max < 1) return OptionError("dials_max must be 1 or more");
+  if (dials_max < 1 || resting_max < 1 || remembered_max < 1) {
+    return OptionError("limits of the membership must be 1 or more");
+  }
   bool times = IsPositive(shuffle_interval) && IsPositive(repair_interval) &&
                IsPositive(retry_backoff) && IsPositive(neighbor_timeout) &&
                IsPositive(dial_timeout) && IsPositive(feeler_interval);
@@ -313,7 +315,8 @@ absl::Status SearchOptions::Validate() const {
     return OptionError("saturated_factor must be 0 or more");
   }
   if (split < 1) return OptionError("split must be 1 or more");
-  if (bubbles_max < 1 || searches_max < 1 || range_tries_max < 1 || spreads_max < 1) {
+  if (bubbles_max < 1 || searches_max < 1 || range_tries_max < 1 || spreads_max < 1 ||
+      further_parents_max < 1 || orphan_hits_max < 1 || pulls_max < 1 || pull_waiters_max < 1) {
     return OptionError("limits of the search must be 1 or more");
   }
   if (!(flush_share > 0 && flush_share <= 1)) {

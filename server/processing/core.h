@@ -68,6 +68,13 @@ struct MembershipOptions {
   // One link is swapped for one to a remembered peer outside the views in this period, so that a
   // mesh that was cut heals. Guess: one link set-up in two minutes costs next to nothing.
   absl::Duration feeler_interval = absl::Minutes(2);
+  // Candidates remembered as resting, and peers remembered because they were neighbors once. Guess:
+  // five passive views.
+  int resting_max = 256;
+  int remembered_max = 256;
+  // A peer that leaves waits this long for its neighbors to close their links. Guess: several round
+  // trips; a neighbor that is dead must not hold it up.
+  absl::Duration leave_timeout = absl::Seconds(1);
 
   absl::Status Validate() const;
 };
@@ -114,6 +121,14 @@ struct SearchOptions {
   double flush_share = 0.25;
   // Pages in spreading at once; the rest waits its turn.
   int spreads_max = 32;
+  // Parents that wait for the final answer to one range besides the first.
+  int further_parents_max = 4;
+  // Hits kept for a parent that is gone.
+  int orphan_hits_max = 1000;
+  // Bodies asked for and not yet here. Guess: at 64 KiB each, 64 MiB on the way.
+  int pulls_max = 1024;
+  // Bubbles, and neighbors, that wait for one body.
+  int pull_waiters_max = 16;
   absl::Duration page_refresh_interval = kPageRefreshInterval;
 
   absl::Status Validate() const;

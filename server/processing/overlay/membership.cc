@@ -13,8 +13,6 @@ namespace {
 constexpr size_t kSparesTold = 3;
 // While there is no neighbor at all nobody rests longer than this many retry_backoffs. Guess.
 constexpr int kIsolatedRestMax = 4;
-// Peers of Start kept to be tried in order.
-constexpr size_t kKnownMax = kRememberedMax;
 // Bootstrap peers whose link is awaited.
 constexpr size_t kJoinThroughMax = 64;
 
@@ -50,10 +48,10 @@ void Membership::OnStart(const Start& start, absl::Time now, Outputs& outputs) {
   self_.id = id_;
   started_ = true;
   for (const PeerContact& peer : start.known) {
-    if (peer.id == id_ || known_.size() >= kKnownMax) continue;
+    if (peer.id == id_ || known_.size() >= static_cast<size_t>(options_.remembered_max)) continue;
     known_.push_back(peer);
     AddPassive(peer, now, nullptr);
-    if (remembered_.size() < kRememberedMax) {
+    if (remembered_.size() < static_cast<size_t>(options_.remembered_max)) {
       remembered_.try_emplace(peer.id, Remembered{.contact = peer, .reported = true});
     }
   }
@@ -574,7 +572,7 @@ bool Membership::IsResting(const PeerId& peer, absl::Time now) const {
 }
 
 void Membership::LetRest(const PeerId& peer, absl::Time now, bool barred) {
-  if (!resting_.contains(peer) && resting_.size() >= kRestingMax) {
+  if (!resting_.contains(peer) && resting_.size() >= static_cast<size_t>(options_.resting_max)) {
     auto first = std::min_element(resting_.begin(), resting_.end(),
                                   [](auto& a, auto& b) { return a.second.until < b.second.until; });
     resting_.erase(first);
@@ -611,7 +609,8 @@ void Membership::TakePassiveAway(std::vector<PeerId>* expendable) {
 }
 
 void Membership::Remember(const PeerContact& peer, absl::Time now) {
-  if (!remembered_.contains(peer.id) && remembered_.size() >= kRememberedMax) {
+  const bool full = remembered_.size() >= static_cast<size_t>(options_.remembered_max);
+  if (!remembered_.contains(peer.id) && full) {
     auto oldest = remembered_.end();
     for (auto it = remembered_.begin(); it != remembered_.end(); ++it) {
       if (IsActive(it->first)) continue;
@@ -760,8 +759,8 @@ void Membership::CheckInvariants() const {
   }
   PANAL_CHECK(!passive_.contains(id_) && !links_.contains(id_) && !remembered_.contains(id_));
   PANAL_CHECK(links_.size() <= kLinksTrackedMax);
-  PANAL_CHECK(resting_.size() <= kRestingMax);
-  PANAL_CHECK(remembered_.size() <= kRememberedMax);
+  PANAL_CHECK(resting_.size() <= static_cast<size_t>(options_.resting_max));
+  PANAL_CHECK(remembered_.size() <= static_cast<size_t>(options_.remembered_max));
 }
 
 }  // namespace panal

@@ -66,10 +66,6 @@ namespace panal {
 
 // Links known at once, neighbors or not yet. As many as the runtime accepts (runtime/links.h).
 inline constexpr size_t kLinksTrackedMax = 1024;
-// Candidates remembered as resting. Guess: five passive views.
-inline constexpr size_t kRestingMax = 256;
-// Peers remembered because they were neighbors once. Guess: five passive views.
-inline constexpr size_t kRememberedMax = 256;
 // Walk ends whose newcomer is being dialled at once; beyond, the newcomer becomes a spare. Guess.
 inline constexpr size_t kSplicesMax = 16;
 // Doublings of a rest: 64 times retry_backoff.

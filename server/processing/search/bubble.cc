@@ -229,7 +229,8 @@ void BubbleEngine::Rejoin(Bubble& bubble, Task& task, const PeerId& from, absl::
   }
   if (!task.finished && !task.range.everyone) {
     if (task.parent == from || Contains(task.further_parents, from)) return;
-    if (!task.root && task.further_parents.size() < kFurtherParentsMax) {
+    if (!task.root &&
+        task.further_parents.size() < static_cast<size_t>(options_.further_parents_max)) {
       task.further_parents.push_back(from);
       return;
     }
@@ -471,8 +472,9 @@ void BubbleEngine::KeepOrphans(Bubble& bubble, Tally tally, absl::Time now, Outp
     return;
   }
   bubble.orphans.Add(std::move(tally));
-  if (bubble.orphans.hits.size() > kOrphanHitsMax) {
-    bubble.orphans.hits.resize(kOrphanHitsMax);
+  const auto hits_max = static_cast<size_t>(options_.orphan_hits_max);
+  if (bubble.orphans.hits.size() > hits_max) {
+    bubble.orphans.hits.resize(hits_max);
     bubble.orphans.truncated = true;
   }
 }
@@ -620,7 +622,7 @@ void BubbleEngine::CheckInvariants() const {
   size_t active = 0;
   for (const auto& [id, bubble] : bubbles_) {
     PANAL_CHECK(bubble.tasks.size() <= kRangesPerBubbleMax + kRootRangesMax);
-    PANAL_CHECK(bubble.orphans.hits.size() <= kOrphanHitsMax);
+    PANAL_CHECK(bubble.orphans.hits.size() <= static_cast<size_t>(options_.orphan_hits_max));
     PANAL_CHECK(bubble.forget_at >= bubble.deadline);
     for (const std::unique_ptr<Task>& task : bubble.tasks) {
       PANAL_CHECK(task->finished == (active_.find(task->sequence) == active_.end()));

@@ -51,10 +51,6 @@ inline constexpr absl::Duration kHitDelay = absl::Milliseconds(100);
 inline constexpr size_t kRangesPerBubbleMax = 64;
 // Ranges of one bubble that its origin casts: more than the rounds of a search or a spread.
 inline constexpr size_t kRootRangesMax = 16;
-// Parents that wait for the final answer to one range besides the first.
-inline constexpr size_t kFurtherParentsMax = 4;
-// Hits kept for a parent that is gone.
-inline constexpr size_t kOrphanHitsMax = 1000;
 
 using CastPayload = std::variant<QueryPayload, PagePayload>;
 

@@ -81,7 +81,7 @@ void Visitor::AskBody(const Store& store, absl::Time now, Outputs& outputs) {
     Pull& pull = it->second;
     const bool alive = pull.until > now && neighbors_.Has(pull.asked);
     if (alive && pull.version >= store.version) {
-      if (pull.bubbles.size() >= kPullWaitersMax) {
+      if (pull.bubbles.size() >= PullWaitersMax()) {
         return Finish(store.bubbles, PageOutcome::kBodyMissing);
       }
       pull.bubbles.insert(pull.bubbles.end(), store.bubbles.begin(), store.bubbles.end());
@@ -90,10 +90,10 @@ void Visitor::AskBody(const Store& store, absl::Time now, Outputs& outputs) {
     Finish(pull.bubbles, PageOutcome::kBodyMissing);
     pulls_.erase(it);
   }
-  if (pulls_.size() >= kPullsMax) {
+  if (pulls_.size() >= PullsMax()) {
     absl::erase_if(pulls_, [&](const auto& entry) { return entry.second.until <= now; });
   }
-  if (pulls_.size() >= kPullsMax || !neighbors_.Has(store.from)) {
+  if (pulls_.size() >= PullsMax() || !neighbors_.Has(store.from)) {
     return Finish(store.bubbles, PageOutcome::kBodyMissing);
   }
   pulls_[store.key] = {store.version, store.from, store.until, store.bubbles, {}};
@@ -105,7 +105,7 @@ bool Visitor::Wait(const PeerId& to, const PageWant& want) {
   if (it == pulls_.end() || it->second.version < want.version) return false;
   std::vector<PeerId>& waiting = it->second.waiting;
   const bool known = std::find(waiting.begin(), waiting.end(), to) != waiting.end();
-  if (!known && waiting.size() < kPullWaitersMax) waiting.push_back(to);
+  if (!known && waiting.size() < PullWaitersMax()) waiting.push_back(to);
   return true;
 }
 
@@ -162,12 +162,12 @@ void Visitor::OnNeighborDown(const PeerId& peer) {
 
 void Visitor::CheckInvariants() const {
   // A pulled body is stored on top of the visits.
-  PANAL_CHECK(evaluations_.size() + stores_.size() <= VisitsMax() + kPullsMax);
-  PANAL_CHECK(pulls_.size() <= kPullsMax);
+  PANAL_CHECK(evaluations_.size() + stores_.size() <= VisitsMax() + PullsMax());
+  PANAL_CHECK(pulls_.size() <= PullsMax());
   PANAL_CHECK(serves_.size() <= kServesMax);
   for (const auto& [key, pull] : pulls_) {
-    PANAL_CHECK(pull.bubbles.size() <= 2 * kPullWaitersMax);
-    PANAL_CHECK(pull.waiting.size() <= kPullWaitersMax);
+    PANAL_CHECK(pull.bubbles.size() <= 2 * PullWaitersMax());
+    PANAL_CHECK(pull.waiting.size() <= PullWaitersMax());
   }
 }
 

@@ -16,10 +16,6 @@
 
 namespace panal {
 
-// Bodies asked for and not yet here. Guess: at 64 KiB each, 64 MiB on the way.
-inline constexpr size_t kPullsMax = 1024;
-// Bubbles, and neighbors, that wait for one body.
-inline constexpr size_t kPullWaitersMax = 16;
 // Pages being read for neighbors. Guess: 16 MiB of bodies in memory.
 inline constexpr size_t kServesMax = 256;
 
@@ -76,6 +72,10 @@ class Visitor {
   };
 
   size_t VisitsMax() const { return 2 * static_cast<size_t>(options_.bubbles_max); }
+
+  size_t PullsMax() const { return static_cast<size_t>(options_.pulls_max); }
+
+  size_t PullWaitersMax() const { return static_cast<size_t>(options_.pull_waiters_max); }
 
   void BeginPage(const Visit& visit, const PagePayload& payload, Outputs& outputs);
   void AskBody(const Store& store, absl::Time now, Outputs& outputs);

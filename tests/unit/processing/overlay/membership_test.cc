@@ -387,6 +387,66 @@ TEST_F(MembershipTest, ThePassiveViewIsBounded) {
   membership_.CheckInvariants();
 }
 
+// Peers that may be dialled, and those that were not resting, tell who is remembered.
+TEST_F(MembershipTest, RestingCandidatesAreBoundedAndTheFirstToWakeGoes) {
+  for (int limit : {2, 3}) {
+    MembershipOptions options = SmallOptions();
+    options.resting_max = limit;
+    Membership membership(Id(1), options, 1.0, random_);
+    Outputs outputs;
+    membership.OnStart({Contact(1), {}}, now_, outputs);
+    for (uint32_t peer : {60, 61, 62}) {
+      membership.OnDialFailed(Id(peer), now_ + absl::Milliseconds(peer), outputs);
+      membership.CheckInvariants();
+    }
+
+    // One that rests is barred from the passive view.
+    for (uint32_t peer : {60, 61, 62}) {
+      membership.OnPeerLearned({Contact(peer), false}, now_ + absl::Seconds(1), outputs);
+    }
+
+    std::vector<PeerId> dialled;
+    for (const Dial& dial : All<Dial>(outputs)) dialled.push_back(dial.peer.id);
+    if (limit == 2) {
+      EXPECT_THAT(dialled, ElementsAre(Id(60)));
+    } else {
+      EXPECT_THAT(dialled, IsEmpty());
+    }
+  }
+}
+
+TEST_F(MembershipTest, RememberedPeersAreBoundedAndTheOldestGoes) {
+  for (int limit : {2, 3}) {
+    MembershipOptions options = SmallOptions();
+    options.remembered_max = limit;
+    Membership membership(Id(1), options, 1.0, random_);
+    Outputs outputs;
+    membership.OnStart({Contact(1), {}}, now_, outputs);
+    for (uint32_t peer : {60, 61, 62}) {
+      now_ += absl::Milliseconds(1);
+      membership.OnLinkUp({Contact(peer), /*outbound=*/false}, now_, outputs);
+      membership.OnNeighborAsk(Id(peer), {}, now_, outputs);
+      ASSERT_TRUE(membership.IsActive(Id(peer)));
+      // Left by its own will, a neighbor would be forgotten.
+      membership.OnLinkLost(Id(peer), now_, outputs);
+      membership.CheckInvariants();
+    }
+    outputs.clear();
+
+    membership.OnTimer({TimerKind::kRepair, 0}, now_, outputs);
+
+    std::vector<PeerId> reported;
+    for (const RememberPeers& report : All<RememberPeers>(outputs)) {
+      for (const PeerContact& peer : report.peers) reported.push_back(peer.id);
+    }
+    if (limit == 2) {
+      EXPECT_THAT(reported, ElementsAre(Id(61), Id(62)));
+    } else {
+      EXPECT_THAT(reported, ElementsAre(Id(60), Id(61), Id(62)));
+    }
+  }
+}
+
 TEST_F(MembershipTest, LinksBeyondTheLimitAreClosed) {
   Begin();
   uint32_t peer = 2;

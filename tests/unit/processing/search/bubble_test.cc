@@ -358,6 +358,37 @@ TEST(BubbleEngine, RangesOfOneBubbleAreBounded) {
   peer.core->CheckInvariants();
 }
 
+TEST(BubbleEngine, ParentsThatWaitForOneRangeAreBounded) {
+  for (int limit : {2, 3}) {
+    OnePeer peer(8, {.saturated_factor = 0, .further_parents_max = limit});
+    for (int i = 0; i < 4; ++i) peer.Receive(peer.links[i], OnePeer::QueryCast(1, 10, 11));
+    // One for which there is no room is answered at once.
+    EXPECT_EQ(peer.Sent<Answer>().size(), static_cast<size_t>(3 - limit));
+
+    peer.AnswerIndex();
+
+    EXPECT_EQ(peer.Sent<Answer>().size(), static_cast<size_t>(1 + limit));
+  }
+}
+
+TEST(BubbleEngine, HitsKeptForAParentThatIsGoneAreBounded) {
+  for (int limit : {2, 3}) {
+    OnePeer peer(8, {.saturated_factor = 0, .orphan_hits_max = limit});
+    const PeerId parent = peer.links[0];
+    peer.Receive(parent, OnePeer::QueryCast(1, 10, 11));
+    peer.LoseLink(parent);
+    peer.AnswerIndex({MakeHit("a"), MakeHit("b"), MakeHit("c")});
+    peer.core->CheckInvariants();
+
+    peer.Receive(peer.links[1], OnePeer::QueryCast(1, 50, 51));
+
+    const std::vector<SendFrame> answers = peer.Sent<Answer>();
+    ASSERT_EQ(answers.size(), 1u);
+    EXPECT_EQ(AnswerOf(answers[0]).hits.size(), static_cast<size_t>(limit));
+    EXPECT_EQ(AnswerOf(answers[0]).truncated, limit < 3);
+  }
+}
+
 TEST(BubbleEngine, HitsAreMergedAndLimited) {
   OnePeer peer(8);
   Cast cast = OnePeer::QueryCast(1, 10, 12);

@@ -149,6 +149,65 @@ TEST_F(VisitorTest, ANeighborWaitsForABodyThatIsOnItsWay) {
   EXPECT_EQ(bodies[0].to, peer_.links[2]);
 }
 
+TEST(VisitorLimits, BodiesAskedForAreBounded) {
+  for (int limit : {2, 3}) {
+    OnePeer peer(4, {.saturated_factor = 0, .pulls_max = limit});
+    for (uint8_t i = 1; i <= 3; ++i) {
+      peer.Receive(peer.links[0], PageCast(i, MakePage(PeerIdOf(99), i, 3, {"a"}), false));
+      Stored(peer, PageOutcome::kBodyMissing);
+      peer.core->CheckInvariants();
+    }
+
+    EXPECT_EQ(peer.Sent<PageWant>().size(), static_cast<size_t>(limit));
+  }
+}
+
+// A bubble that finds no room to wait is answered at once: visited, and not kept.
+TEST(VisitorLimits, BubblesThatWaitForOneBodyAreBounded) {
+  for (int limit : {2, 3}) {
+    OnePeer peer(4, {.saturated_factor = 0, .pull_waiters_max = limit});
+    const PagePtr page = MakePage(PeerIdOf(99), 1, 3, {"a"});
+    for (uint8_t i = 1; i <= 3; ++i) {
+      peer.Receive(peer.links[0], PageCast(i, page, false));
+      Stored(peer, PageOutcome::kBodyMissing);
+      peer.core->CheckInvariants();
+    }
+
+    EXPECT_EQ(peer.Sent<Answer>().size(), static_cast<size_t>(3 - limit));
+  }
+}
+
+TEST(VisitorLimits, NeighborsThatWaitForOneBodyAreBounded) {
+  for (int limit : {2, 3}) {
+    OnePeer peer(4, {.saturated_factor = 0, .pull_waiters_max = limit});
+    const PagePtr page = MakePage(PeerIdOf(99), 1, 3, {"a"});
+    peer.Receive(peer.links[0], PageCast(1, page, false));
+    Stored(peer, PageOutcome::kBodyMissing);
+    for (int i = 1; i <= 3; ++i) {
+      peer.core->OnPageWant(peer.links[i], {page->header.key, 3}, peer.now, peer.outputs);
+    }
+
+    peer.core->OnPageBody(peer.links[0], {page}, peer.now, peer.outputs);
+
+    EXPECT_EQ(peer.Sent<PageBodyFrame>().size(), static_cast<size_t>(limit));
+    peer.core->CheckInvariants();
+  }
+}
+
+TEST_F(VisitorTest, WhoAskedIsSaidToTheDriver) {
+  peer_.Receive(peer_.links[0], PageCast(1, page_, true));
+  peer_.Receive(peer_.links[1], OnePeer::QueryCast(2, 10, 11));
+  peer_.core->OnPageWant(peer_.links[2], {page_->header.key, 3}, peer_.now, peer_.outputs);
+  peer_.core->OnSearchRequested({1, "q", 0.99, 10, absl::Seconds(1)}, peer_.now, peer_.outputs);
+
+  EXPECT_EQ(peer_.Take<StorePage>()[0].from, peer_.links[0]);
+  const std::vector<QueryIndex> queries = peer_.Take<QueryIndex>();
+  ASSERT_EQ(queries.size(), 2u);
+  EXPECT_EQ(queries[0].from, peer_.links[1]);
+  EXPECT_EQ(queries[1].from, PeerIdOf(0));
+  EXPECT_EQ(peer_.Take<LoadPage>()[0].from, peer_.links[2]);
+}
+
 TEST_F(VisitorTest, PagesReadForNeighborsAreBounded) {
   for (uint32_t i = 0; i < kServesMax + 1; ++i) {
     peer_.core->OnPageWant(peer_.links[2], {{PeerIdOf(99), i}, 1}, peer_.now, peer_.outputs);
