@@ -2,19 +2,55 @@
 
 #include <civetweb.h>
 
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "common/base/status.h"
 
 namespace panal {
 
+namespace {
+
+// Between two knocks at a port that is being stopped.
+constexpr absl::Duration kKnockInterval = absl::Milliseconds(10);
+
+// Makes a connection and drops it. Whether it came about says nothing.
+void Knock(const std::string& host, int port) {
+  char error[128];
+  mg_connection* connection =
+      mg_connect_client(host.c_str(), port, /*use_ssl=*/0, error, sizeof(error));
+  if (connection != nullptr) mg_close_connection(connection);
+}
+
+// Where this machine reaches a listener of `host`, which may stand for all its addresses.
+std::string ReachableHost(absl::string_view host) {
+  if (host == "0.0.0.0" || host.empty()) return "127.0.0.1";
+  if (host == "[::]") return "::1";
+  return std::string(absl::StripSuffix(absl::StripPrefix(host, "["), "]"));
+}
+
+}  // namespace
+
 struct HttpPort::State {
   HttpHandlers handlers;
   mg_context* context = nullptr;
+  std::string host;
+  int port = 0;
 
+  // civetweb's thread that accepts looks up every two seconds only, or when somebody knocks.
   ~State() {
-    if (context != nullptr) mg_stop(context);
+    if (context == nullptr) return;
+    absl::Notification stopped;
+    std::thread stopper([&] {
+      mg_stop(context);
+      stopped.Notify();
+    });
+    while (!stopped.WaitForNotificationWithTimeout(kKnockInterval)) Knock(host, port);
+    stopper.join();
   }
 };
 
@@ -70,8 +106,8 @@ absl::StatusOr<std::unique_ptr<HttpPort>> HttpPort::Open(absl::string_view liste
   state->handlers = std::move(handlers);
   std::string ports(listen);
   std::string threads = absl::StrCat(kHttpThreads);
-  const char* options[] = {"listening_ports", ports.c_str(), "num_threads", threads.c_str(),
-                           "request_timeout_ms", "5000", nullptr};
+  const char* options[] = {"listening_ports",    ports.c_str(), "num_threads", threads.c_str(),
+                           "request_timeout_ms", "5000",        nullptr};
   mg_callbacks callbacks = {};
   state->context = mg_start(&callbacks, nullptr, options);
   if (state->context == nullptr) {
@@ -83,6 +119,8 @@ absl::StatusOr<std::unique_ptr<HttpPort>> HttpPort::Open(absl::string_view liste
   }
   mg_server_port bound = {};
   mg_get_server_ports(state->context, 1, &bound);
+  state->host = ReachableHost(listen.substr(0, listen.rfind(':')));
+  state->port = bound.port;
   mg_set_request_handler(state->context, "/metrics$", ServeMetrics, &state->handlers);
   mg_set_request_handler(state->context, "/healthz$", ServeHealth, &state->handlers);
   mg_set_request_handler(state->context, "/**", ServeNothing, nullptr);

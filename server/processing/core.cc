@@ -35,13 +35,15 @@ bool IsPositive(absl::Duration duration) {
 class CoreImpl final : public Core {
  public:
   CoreImpl(PeerId self, const CoreOptions& options, Random& random)
-      : membership_(self, options.membership, options.capacity, random),
+      : leave_timeout_(options.membership.leave_timeout),
+        membership_(self, options.membership, options.capacity, random),
         measurement_(self, options.measure, random),
         search_(SearchCore::Create(self, options.search, random)) {}
 
   void Handle(const Input& input, absl::Time now, Outputs& outputs) override {
     now_ = now;
     std::visit([&](const auto& event) { On(event, outputs); }, input);
+    if (leaving_ && !left_ && !membership_.HasLinks()) EndLeave(outputs);
     TellEstimate();
   }
 
@@ -97,6 +99,12 @@ class CoreImpl final : public Core {
   void On(const Leave&, Outputs& outputs) {
     measurement_.OnLeave(now_, outputs);  // Its last share goes before the goodbyes.
     Overlay(outputs, [&](Outputs& out) { membership_.OnLeave(now_, out); });
+    if (std::exchange(leaving_, true)) return;
+    outputs.push_back(ScheduleTimer{leave_timeout_, {TimerKind::kLeave, 0}});
+  }
+
+  void EndLeave(Outputs& outputs) {
+    left_ = true;
     outputs.push_back(Left{});
   }
 
@@ -117,6 +125,9 @@ class CoreImpl final : public Core {
         search_->OnTimer(timer, now_, outputs);
         return;
       case TimerKind::kLeave:
+        if (left_) return;
+        membership_.OnLeaveTimeout(outputs);
+        EndLeave(outputs);
         return;
     }
   }
@@ -264,6 +275,9 @@ class CoreImpl final : public Core {
 
   absl::Time now_;
   bool mesh_changed_ = false;  // By the event that is handled: measure.h, E7.
+  bool leaving_ = false;
+  bool left_ = false;
+  const absl::Duration leave_timeout_;
   Membership membership_;
   Measurement measurement_;
   std::unique_ptr<SearchCore> search_;
@@ -295,7 +309,7 @@ absl::Status MembershipOptions::Validate() const {
   }
   bool times = IsPositive(shuffle_interval) && IsPositive(repair_interval) &&
                IsPositive(retry_backoff) && IsPositive(neighbor_timeout) &&
-               IsPositive(dial_timeout) && IsPositive(feeler_interval);
+               IsPositive(dial_timeout) && IsPositive(feeler_interval) && IsPositive(leave_timeout);
   if (!times) return OptionError("intervals of the membership must be above 0 and finite");
   return absl::OkStatus();
 }

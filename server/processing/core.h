@@ -246,7 +246,7 @@ struct SelfChanged {
   double capacity = 1.0;
 };
 
-// Leave the mesh: neighbors are told and given to each other. Answered by Left.
+// Leave the mesh: neighbors are told and given to each other. Answered by Left, once.
 struct Leave {};
 
 using Input = std::variant<Start, PeerLearned, LinkUp, LinkLost, DialFailed, FrameReceived,
@@ -281,6 +281,7 @@ struct QueryIndex {
   std::string query;
   uint32_t limit = 0;  // Different ids (hit_limit.h).
   absl::Duration time_max;
+  PeerId from;
 };
 
 // Keep a verified page. The peer page that came with it is kept by a StorePage of its own.
@@ -288,15 +289,16 @@ struct StorePage {
   uint64_t token = 0;
   PagePtr page;
   bool has_body = false;
+  PeerId from;
 };
 
 // Read a kept or own page, with body.
 struct LoadPage {
   uint64_t token = 0;
   PageKey key;
+  PeerId from;
 };
 
-  PeerId from;
 // Own pages are due: sign them with a new expiry, store them, and give them back by OwnPagesSigned.
 struct RefreshOwnPages {
   std::vector<uint32_t> numbers;
@@ -304,14 +306,12 @@ struct RefreshOwnPages {
 
 // Neighbors came or went. For metrics, status and waiting programs.
 struct NeighborUp {
-  PeerId from;
   PeerContact peer;
   bool outbound = false;
 };
 
 struct NeighborDown {
   PeerId peer;
-  PeerId from;
 };
 
 // Peers worth remembering on disk.
@@ -349,7 +349,7 @@ struct PageSpread {
   uint32_t target = 0;
 };
 
-// Leaving is done: every neighbor was told. Links may be closed.
+// Leaving is done: every neighbor was told and has closed its link, or had leave_timeout to do so.
 struct Left {};
 
 // A frame of a neighbor broke a rule that only the machine can check. For metrics; close the link

@@ -46,8 +46,8 @@ Record FileRecord(absl::string_view name, uint64_t size_bytes) {
 
 namespace {
 
-// Ids carry the index of their peer in their last bytes, so that it is found without a table; what is before
-// them is random.
+// Ids carry the index of their peer in their last bytes, so that it is found without a table; what
+// is before them is random.
 PeerId MakeId(std::string bytes, PeerIndex index) {
   std::memcpy(bytes.data() + bytes.size() - sizeof(index), &index, sizeof(index));
   return *PeerId::FromBytes(bytes);
@@ -497,7 +497,7 @@ class Simulation::Impl {
 
   void Perform(PeerIndex index, const Left&) {
     uint32_t life = peers_[index].life;
-    // The goodbyes are on their way: CloseLink came before, so nothing is cut off.
+    // Its neighbors have read the goodbyes and closed, or had their time to.
     At(absl::ZeroDuration(), [=, this] {
       if (IsSame(index, life)) EndPeer(index, options_.latency_max);
     });
@@ -741,7 +741,8 @@ absl::Time Simulation::StartedAt(PeerIndex peer) const { return impl_->peers_[pe
 std::vector<PeerIndex> Simulation::LinksOf(PeerIndex peer) const {
   std::vector<PeerIndex> others;
   for (auto [other, connection] : impl_->peers_[peer].links) {
-    if (impl_->peers_[other].live && !impl_->connections_[connection].broken) others.push_back(other);
+    if (impl_->peers_[other].live && !impl_->connections_[connection].broken)
+      others.push_back(other);
   }
   return others;
 }
@@ -758,9 +759,7 @@ Random& Simulation::random() { return impl_->random_; }
 
 const PeerId& Simulation::IdOf(PeerIndex peer) const { return impl_->peers_[peer].id; }
 
-std::optional<PeerIndex> Simulation::IndexOf(const PeerId& id) const {
-  return impl_->IndexOf(id);
-}
+std::optional<PeerIndex> Simulation::IndexOf(const PeerId& id) const { return impl_->IndexOf(id); }
 
 const Core& Simulation::CoreOf(PeerIndex peer) const {
   PANAL_CHECK(impl_->peers_[peer].live);

@@ -95,6 +95,7 @@ void Membership::OnLinkUp(const LinkUp& up, absl::Time now, Outputs& outputs) {
   if (known != nullptr && known->state != LinkState::kDialing) DropLink(peer, now, outputs);
   bool room = links_.size() < kLinksTrackedMax || links_.contains(peer);
   if (peer == id_ || leaving_ || !room) {
+    if (leaving_) links_.erase(peer);  // A dial that came up: nobody waits for its end.
     outputs.push_back(CloseLink{peer});
     return;
   }
@@ -194,9 +195,24 @@ void Membership::OnLeave(absl::Time now, Outputs& outputs) {
     outputs.push_back(SendFrame{order[i], std::move(goodbye)});
   }
   for (auto& [peer, link] : links_) {
-    if (link.state == LinkState::kNeighbor) RemoveNeighbor(peer, outputs);
-    if (link.state != LinkState::kDialing) CloseQuietly(peer, link, outputs);
+    if (link.state == LinkState::kNeighbor) {
+      RemoveNeighbor(peer, outputs);
+      link.state = LinkState::kClosing;  // The neighbor closes: M10.
+    } else if (link.state == LinkState::kIdle || link.state == LinkState::kAsked) {
+      CloseQuietly(peer, link, outputs);
+    }
   }
+}
+
+void Membership::OnLeaveTimeout(Outputs& outputs) {
+  for (const auto& [peer, link] : links_) {
+    if (link.state != LinkState::kDialing) outputs.push_back(CloseLink{peer});
+  }
+}
+
+bool Membership::HasLinks() const {
+  return std::any_of(links_.begin(), links_.end(),
+                     [](const auto& entry) { return entry.second.state != LinkState::kDialing; });
 }
 
 // --- Frames: becoming neighbors
@@ -262,6 +278,8 @@ void Membership::OnDisconnect(const PeerId& from, const Disconnect& disconnect, 
                               Outputs& outputs) {
   Link* link = FindLink(from);
   if (link == nullptr || link->state == LinkState::kDialing || link->state == LinkState::kClosing) {
+    // Both leave: each waits for the other to close.
+    if (link != nullptr && leaving_) outputs.push_back(CloseLink{from});
     return;
   }
   PeerContact contact = link->contact;

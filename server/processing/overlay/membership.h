@@ -46,7 +46,10 @@
 //   shuffle_interval. Rationale: after a mass failure or a flash join the minute is too long.
 // - M8. A shuffle reply is taken only while one is awaited. Rationale: nobody may fill the views
 // unasked.
-// - M9. Every table is bounded by a constant below.
+// - M9. Every table is bounded by a constant below or an option.
+// - M10. A leaving peer says goodbye and lets its neighbors close their links, which tells it that
+//   they know; what leave_timeout finds open it closes itself. Rationale: one that closed at once
+//   could be gone before its goodbye was read, and its neighbors would take it for crashed.
 //
 // Sans-IO: feed one event, perform every output, in order. Not thread-safe; the node loop owns it.
 #pragma once
@@ -87,6 +90,11 @@ class Membership {
   // kRepair and kShuffle.
   void OnTimer(const Timer& timer, absl::Time now, Outputs& outputs);
   void OnLeave(absl::Time now, Outputs& outputs);
+  // A timer of kind kLeave: closes the links that are still up.
+  void OnLeaveTimeout(Outputs& outputs);
+
+  // Whether any link is up, neighbor or not.
+  bool HasLinks() const;
 
   void OnJoin(const PeerId& from, absl::Time now, Outputs& outputs);
   void OnForwardJoin(const PeerId& from, const ForwardJoin& walk, absl::Time now, Outputs& outputs);
@@ -120,7 +128,7 @@ class Membership {
     kIdle,      // Up; nobody asked yet.
     kAsked,     // Up; this end asked.
     kNeighbor,  // Up; in both active views.
-    kClosing,   // CloseLink was put out, or the other end said goodbye.
+    kClosing,   // CloseLink was put out, or this end, leaving, waits for the other to close.
   };
 
   // Why a link was dialled, and so what is done once the other end accepted.

@@ -1,5 +1,6 @@
 #include "server/processing/core.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,12 @@ PeerContact Contact(uint8_t number) {
   contact.id.bytes[0] = number;
   contact.addresses = {"host:7401"};
   return contact;
+}
+
+template <typename T>
+bool Any(const Outputs& outputs) {
+  return std::any_of(outputs.begin(), outputs.end(),
+                     [](const Output& output) { return std::holds_alternative<T>(output); });
 }
 
 class CoreTest : public testing::Test {
@@ -70,9 +77,49 @@ TEST_F(CoreTest, LeavingEndsWithLeft) {
   Handle(FrameReceived{Contact(2).id, Join{}});
 
   Outputs outputs = Handle(Leave{});
-
-  EXPECT_TRUE(std::holds_alternative<Left>(outputs.back()));
   EXPECT_THAT(core_->ActiveView(), IsEmpty());
+  // The neighbor closes the link once it has read the goodbye.
+  EXPECT_FALSE(Any<Left>(outputs));
+  EXPECT_FALSE(Any<CloseLink>(outputs));
+
+  EXPECT_TRUE(Any<Left>(Handle(LinkLost{Contact(2).id})));
+  EXPECT_FALSE(Any<Left>(Handle(TimerExpired{{TimerKind::kLeave, 0}})));
+}
+
+TEST_F(CoreTest, LeavingDoesNotWaitForeverForADeadNeighbor) {
+  Handle(Start{Contact(1), {}});
+  Handle(LinkUp{Contact(2), /*outbound=*/false});
+  Handle(FrameReceived{Contact(2).id, Join{}});
+  Outputs outputs = Handle(Leave{});
+  bool timed = false;
+  for (const Output& output : outputs) {
+    const auto* timer = std::get_if<ScheduleTimer>(&output);
+    timed = timed || (timer != nullptr && timer->timer.kind == TimerKind::kLeave &&
+                      timer->delay == MembershipOptions().leave_timeout);
+  }
+  EXPECT_TRUE(timed);
+
+  outputs = Handle(TimerExpired{{TimerKind::kLeave, 0}});
+
+  EXPECT_TRUE(Any<CloseLink>(outputs));
+  EXPECT_TRUE(Any<Left>(outputs));
+  EXPECT_FALSE(Any<Left>(Handle(LinkLost{Contact(2).id})));
+}
+
+TEST_F(CoreTest, NeighborsThatBothLeaveDoNotWaitForEachOther) {
+  Handle(Start{Contact(1), {}});
+  Handle(LinkUp{Contact(2), /*outbound=*/false});
+  Handle(FrameReceived{Contact(2).id, Join{}});
+  Handle(Leave{});
+
+  EXPECT_TRUE(Any<CloseLink>(Handle(FrameReceived{Contact(2).id, Disconnect{.leaving = true}})));
+  EXPECT_TRUE(Any<Left>(Handle(LinkLost{Contact(2).id})));
+}
+
+TEST_F(CoreTest, APeerWithoutLinksLeavesAtOnce) {
+  Handle(Start{Contact(1), {}});
+
+  EXPECT_TRUE(Any<Left>(Handle(Leave{})));
 }
 
 TEST(CoreOptions, NamesTheOptionThatIsOutOfItsRange) {

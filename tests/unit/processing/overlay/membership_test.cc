@@ -513,7 +513,25 @@ TEST_F(MembershipTest, ALeavingPeerPairsItsNeighbors) {
     EXPECT_EQ(Sent<Disconnect>(outputs, partner)[0].replacements.front().id, Id(peer));
   }
   EXPECT_THAT(membership_.active(), IsEmpty());
-  EXPECT_THAT(All<CloseLink>(outputs), SizeIs(4));
+  // They close: that says that the goodbye was read.
+  EXPECT_THAT(All<CloseLink>(outputs), IsEmpty());
+  EXPECT_TRUE(membership_.HasLinks());
+  for (uint32_t peer = 2; peer < 6; ++peer) Lost(peer);
+  EXPECT_FALSE(membership_.HasLinks());
+}
+
+TEST_F(MembershipTest, ALeavingPeerClosesWhatItsNeighborsDidNot) {
+  Begin();
+  AddNeighbors(2, 2);
+  Outputs outputs;
+  membership_.OnLeave(now_, outputs);
+  Lost(2);
+
+  Outputs closed;
+  membership_.OnLeaveTimeout(closed);
+
+  ASSERT_THAT(All<CloseLink>(closed), SizeIs(1));
+  EXPECT_EQ(All<CloseLink>(closed)[0].peer, Id(3));
 }
 
 TEST_F(MembershipTest, OfAPairTheLowerIdDials) {
