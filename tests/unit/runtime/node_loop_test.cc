@@ -64,6 +64,38 @@ TEST(NodeLoop, RefusesWhatComesFromOutsideAtTheLimitAndTakesItsOwnBeyond) {
   EXPECT_EQ(loop.waiting(), 0u);
 }
 
+TEST(NodeLoop, ItsTimeNeverGoesBackAndATimerComesNotBeforeIt) {
+  NodeLoop loop;
+  absl::Time last = loop.Now();
+  EXPECT_LT(absl::AbsDuration(last - absl::Now()), absl::Seconds(60));
+  loop.Start();
+  absl::Notification come;
+  absl::Time begun = loop.Now();
+  absl::Time ended;
+  loop.PostAfter(absl::Milliseconds(40), [&] {
+    ended = loop.Now();
+    come.Notify();
+  });
+  while (!come.HasBeenNotified()) {
+    absl::Time now = loop.Now();
+    ASSERT_GE(now, last);
+    last = now;
+  }
+  loop.Stop();
+
+  EXPECT_GE(ended - begun, absl::Milliseconds(40));
+}
+
+TEST(NodeLoop, TakesATimerThatNeverComes) {
+  NodeLoop loop;
+  loop.PostAfter(absl::InfiniteDuration(), [] { FAIL(); });
+  loop.Start();
+  absl::Notification come;
+  loop.PostAfter(absl::ZeroDuration(), [&] { come.Notify(); });
+  come.WaitForNotification();
+  loop.Stop();
+}
+
 TEST(NodeLoop, RunsTimersInTheOrderOfTheirTimesAndNotBefore) {
   NodeLoop loop;
   loop.Start();
