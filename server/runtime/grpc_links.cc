@@ -78,19 +78,13 @@ void GrpcLinks::DialAddress(absl::string_view address, std::optional<PeerId> exp
 
 void GrpcLinks::Probed(const std::string& address, absl::StatusOr<PeerId> result,
                        const std::function<void(absl::StatusOr<PeerId>)>& done) {
-  if (result.ok() && *result == own_) {
-    result =
-        Error(ErrorReason::kArgumentInvalid,
-              absl::StrCat("address ", address, " is this peer's own"), {{"address", address}});
-  } else if (!result.ok()) {
-    result = Annotate(result.status(), address);
-  }
+  if (!result.ok()) result = Annotate(result.status(), address);
   Work work;
   {
     MutexLock lock(&mutex_);
     ordered_.Push([done, result] { done(result); });
     LinkActions actions;
-    if (result.ok()) table_.Dial({*result, {address}}, actions);
+    if (result.ok() && *result != own_) table_.Dial({*result, {address}}, actions);
     work = Take(std::move(actions));
   }
   Perform(std::move(work));
@@ -299,7 +293,7 @@ void GrpcLinks::OnFrame(const LinkStreamPtr& stream, Frame frame) {
 }
 
 void GrpcLinks::OnUnknownFrame(const LinkStreamPtr& stream, bool empty) {
-  if (!empty) ++unknown_frames_;
+  if (!empty && events_.on_fault) events_.on_fault(stream->peer(), FrameFault::kUnknown);
   Work work;
   {
     MutexLock lock(&mutex_);

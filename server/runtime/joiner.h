@@ -1,13 +1,16 @@
-// Finds the way into the mesh: dials the addresses of `--join` until this peer has a neighbor, and again
-// whenever it has none.
+// Finds the way into the mesh: dials the addresses of `--join` until this peer has a neighbor, and
+// again whenever it has none.
 //
 // All state belongs to the node loop. Nothing here blocks.
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/ids.h"
 #include "common/model/record.h"
 #include "server/runtime/links.h"
 #include "server/runtime/node_loop.h"
@@ -21,9 +24,10 @@ inline constexpr absl::Duration kJoinRetryMax = absl::Seconds(30);
 
 class Joiner {
  public:
+  // `self`: an address that answers with this id is this peer's own and not dialled again.
   // `has_neighbor`: whether a round is needed. `learned`: called on any thread with each peer that
   // answered under a join address. Everything passed must outlive the joiner.
-  Joiner(std::vector<JoinAddress> addresses, NodeLoop& loop, Links& links,
+  Joiner(const PeerId& self, std::vector<JoinAddress> addresses, NodeLoop& loop, Links& links,
          std::function<bool()> has_neighbor, std::function<void(PeerContact)> learned);
 
   // Begins. Call once.
@@ -31,8 +35,10 @@ class Joiner {
 
  private:
   void Round();
+  void Answered(const std::string& address, const absl::StatusOr<PeerId>& peer);
 
-  const std::vector<JoinAddress> addresses_;
+  const PeerId self_;
+  std::vector<JoinAddress> addresses_;
   NodeLoop& loop_;
   Links& links_;
   const std::function<bool()> has_neighbor_;

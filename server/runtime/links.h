@@ -42,8 +42,9 @@ class Links {
   // Opens a link to a peer whose id is known; tries its addresses in order. Ends in on_up or
   // on_dial_failed. Does nothing when a link is up or being opened.
   virtual void Dial(const PeerContact& peer) = 0;
-  // Dials an address whose peer is not known yet (bootstrap): learns the id from TLS and reports it by
-  // `done` before on_up. `expected`: refuse any other id.
+  // Dials an address whose peer is not known yet (bootstrap): learns the id from TLS and reports it
+  // by `done` before on_up. `expected`: refuse any other id. The own id: the address is this
+  // peer's; no link follows.
   virtual void DialAddress(absl::string_view address, std::optional<PeerId> expected,
                            std::function<void(absl::StatusOr<PeerId>)> done) = 0;
   // Queues a frame. Dropped when there is no such link.

@@ -256,7 +256,8 @@ absl::Status NodeImpl::Publish() {
 
 absl::Status NodeImpl::Join() {
   joiner_ = std::make_unique<Joiner>(
-      options_.join, loop_, mesh_port_->links(), [this] { return !driver_->Neighbors().empty(); },
+      identity_->peer_id(), options_.join, loop_, mesh_port_->links(),
+      [this] { return !driver_->Neighbors().empty(); },
       [this](PeerContact contact) {
         contacts_->Learn(contact);
         driver_->Post(PeerLearned{std::move(contact), /*join=*/true});

@@ -78,7 +78,8 @@ class JoinerTest : public testing::Test {
 
   std::unique_ptr<Joiner> Make(std::vector<JoinAddress> addresses) {
     return std::make_unique<Joiner>(
-        std::move(addresses), loop_, links_, [this] { return has_neighbor_.load(); },
+        catalog_test::Peer("self"), std::move(addresses), loop_, links_,
+        [this] { return has_neighbor_.load(); },
         [this](PeerContact contact) {
           MutexLock lock(&mutex_);
           learned_.push_back(std::move(contact));
@@ -125,6 +126,32 @@ TEST_F(JoinerTest, DialsAgainUntilThereIsANeighbor) {
 
   // It waits longer each time: 0.5 s, then 1 s.
   EXPECT_GE(absl::Now() - begun, 3 * kJoinRetryMin);
+}
+
+TEST_F(JoinerTest, ItsOwnAddressIsDialledOnce) {
+  links_.peers["own:1"] = catalog_test::Peer("self");
+  auto joiner = Make({{"own:1", std::nullopt}, {"b:2", std::nullopt}});
+
+  joiner->Start();
+  auto dialled = links_.WaitForDials(4);
+
+  EXPECT_EQ(dialled[0].address, "own:1");
+  for (size_t i = 1; i < dialled.size(); ++i) EXPECT_EQ(dialled[i].address, "b:2");
+  MutexLock lock(&mutex_);
+  EXPECT_TRUE(learned_.empty());
+}
+
+TEST_F(JoinerTest, OneWithNothingButItsOwnAddressIsDone) {
+  links_.peers["own:1"] = catalog_test::Peer("self");
+  auto joiner = Make({{"own:1", std::nullopt}});
+
+  joiner->Start();
+  links_.WaitForDials(1);
+  absl::Notification later;
+  loop_.PostAfter(3 * kJoinRetryMin, [&] { later.Notify(); });
+  later.WaitForNotification();
+
+  EXPECT_EQ(links_.dials(), 1u);
 }
 
 TEST_F(JoinerTest, DialsNobodyWhileThereIsANeighbor) {
