@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "server/runtime/fetcher.h"
@@ -11,7 +10,8 @@
 namespace panal {
 namespace {
 
-// A manifest that does not come within this time is asked from another source. Guess: a dial and a read.
+// A manifest that does not come within this time is asked from another source. Guess: a dial and a
+// read.
 constexpr absl::Duration kManifestTimeout = absl::Seconds(10);
 
 // Bits of docs/protocol/files.md: bit i of byte i/8, least significant first. Empty: all are held.
@@ -30,8 +30,8 @@ bool PassesByItself(const absl::Status& status) {
   return reason == ErrorReason::kOverloaded || reason == ErrorReason::kShuttingDown;
 }
 
-// An error of this machine, not of a source: the fetch cannot go on. FILE_NOT_FOUND: the content was
-// removed while it was being received.
+// An error of this machine, not of a source: the fetch cannot go on. FILE_NOT_FOUND: the content
+// was removed while it was being received.
 bool IsLocal(const absl::Status& status) {
   return !status.ok() && ReasonOf(status) != ErrorReason::kBlockCorrupt && !PassesByItself(status);
 }
@@ -67,10 +67,10 @@ void ContentReceiver::ReleaseAll(const PeerId& source) {
 }
 
 void ContentReceiver::Begin() {
-  last_progress_ = absl::Now();
+  last_progress_ = host_.now();
   auto held = std::make_shared<absl::StatusOr<FileStore::Held>>(absl::UnknownError(""));
-  // BeginReceive decides what is held: of what lies in place and has changed, nothing is. The worker
-  // may outlive the receiver: it gets copies.
+  // BeginReceive decides what is held: of what lies in place and has changed, nothing is. The
+  // worker may outlive the receiver: it gets copies.
   host_.run(
       [&files = files_, id = id_, held] {
         *held = files.FindHeld(id);
@@ -114,7 +114,7 @@ void ContentReceiver::AskManifest() {
   std::advance(it, static_cast<long>(random_.Below(sources_untried_.size())));
   manifest_source_ = *it;
   sources_untried_.erase(it);
-  manifest_asked_ = absl::Now();
+  manifest_asked_ = host_.now();
   blocks_.WantManifest(*manifest_source_, id_);
 }
 
@@ -128,10 +128,9 @@ void ContentReceiver::OnManifest(const PeerId& source, ManifestAnswer answer, ab
   if (manifest_source_ != source) return;
   auto manifest = std::make_shared<absl::StatusOr<Manifest>>(absl::UnknownError(""));
   auto shared = std::make_shared<ManifestAnswer>(std::move(answer));
-  host_.run([id = id_, manifest, shared] { *manifest = DecodeManifest(shared->manifest, id); },
-            [this, source, manifest, shared] {
-              ManifestDecoded(source, *manifest, std::move(*shared));
-            });
+  host_.run(
+      [id = id_, manifest, shared] { *manifest = DecodeManifest(shared->manifest, id); },
+      [this, source, manifest, shared] { ManifestDecoded(source, *manifest, std::move(*shared)); });
 }
 
 void ContentReceiver::ManifestDecoded(const PeerId& source,
@@ -139,8 +138,9 @@ void ContentReceiver::ManifestDecoded(const PeerId& source,
                                       ManifestAnswer answer) {
   if (ended_ || fetch_ != nullptr || manifest_source_ != source) return;
   if (!manifest.ok()) {
-    LogLimited(LogLevel::kWarning, "manifest_refused",
-               {{"source", source.ToShortText()}, {"why", std::string(manifest.status().message())}});
+    LogLimited(
+        LogLevel::kWarning, "manifest_refused",
+        {{"source", source.ToShortText()}, {"why", std::string(manifest.status().message())}});
     last_failure_ = absl::StrCat(source.ToShortText(), ": ", manifest.status().message());
     Refuse(source);
     manifest_source_.reset();
@@ -151,34 +151,33 @@ void ContentReceiver::ManifestDecoded(const PeerId& source,
   if (answer.has_inline_content) return ReceiveInline(source, std::move(answer.inline_content));
   held_by_[source] = std::move(answer.held);
   auto held = std::make_shared<absl::StatusOr<FileStore::Held>>(absl::UnknownError(""));
-  host_.run([&files = files_, held, manifest = *manifest_] { *held = files.BeginReceive(manifest); },
-            [this, held, manifest = *manifest_] { Receive(manifest, std::move(*held)); });
+  host_.run(
+      [&files = files_, held, manifest = *manifest_] { *held = files.BeginReceive(manifest); },
+      [this, held, manifest = *manifest_] { Receive(manifest, std::move(*held)); });
 }
 
 void ContentReceiver::ReceiveInline(const PeerId& source, std::string content) {
   auto result = std::make_shared<absl::Status>();
   uint64_t size = content.size();
-  host_.run(
-      [&files = files_, result, manifest = *manifest_, content = std::move(content)] {
-        *result = files.ReceiveInline(manifest, content);
-      },
-      [this, result, source, size] {
-        if (result->ok()) {
-          held_bytes_ = received_bytes_ = size;
-          contributors_.insert(source);
-          last_progress_ = absl::Now();
-          return End(absl::OkStatus());
-        }
-        if (IsLocal(*result)) return End(*result);
-        LogLimited(LogLevel::kWarning, "block_corrupt",
-                   {{"source", source.ToShortText()}, {"file", id_.ToShortText()}});
-        last_failure_ = absl::StrCat(source.ToShortText(), ": ", result->message());
-        Refuse(source);
-        if (fetch_ != nullptr) return;  // Another source's manifest came meanwhile.
-        manifest_.reset();
-        manifest_source_.reset();
-        AskManifest();
-      });
+  host_.run([&files = files_, result, manifest = *manifest_,
+             content = std::move(content)] { *result = files.ReceiveInline(manifest, content); },
+            [this, result, source, size] {
+              if (result->ok()) {
+                held_bytes_ = received_bytes_ = size;
+                contributors_.insert(source);
+                last_progress_ = host_.now();
+                return End(absl::OkStatus());
+              }
+              if (IsLocal(*result)) return End(*result);
+              LogLimited(LogLevel::kWarning, "block_corrupt",
+                         {{"source", source.ToShortText()}, {"file", id_.ToShortText()}});
+              last_failure_ = absl::StrCat(source.ToShortText(), ": ", result->message());
+              Refuse(source);
+              if (fetch_ != nullptr) return;  // Another source's manifest came meanwhile.
+              manifest_.reset();
+              manifest_source_.reset();
+              AskManifest();
+            });
 }
 
 void ContentReceiver::Receive(const Manifest& manifest, absl::StatusOr<FileStore::Held> held) {
@@ -190,9 +189,9 @@ void ContentReceiver::Receive(const Manifest& manifest, absl::StatusOr<FileStore
   for (uint32_t i = 0; i < held_.size(); ++i) {
     if (held_[i]) held_bytes_ += manifest.BlockSize(i);
   }
-  fetch_ = Fetch::Create(held_, options_, random_);
+  fetch_ = Fetch::Create(held_, manifest.block_size_bytes, options_, random_);
   manifest_source_.reset();
-  absl::Time now = absl::Now();
+  absl::Time now = host_.now();
   searching_ = false;
   for (const PeerId& source : std::set<PeerId>(sources_known_)) {  // Feeding may drop some.
     if (!ended_) Feed(SourceAdded{source}, now);
@@ -219,8 +218,7 @@ void ContentReceiver::OnRefused(const PeerId& source, bool manifest, uint32_t in
   AskManifest();
 }
 
-void ContentReceiver::OnSourceClosed(const PeerId& source, const std::string& why,
-                                     absl::Time now) {
+void ContentReceiver::OnSourceClosed(const PeerId& source, const std::string& why, absl::Time now) {
   if (ended_ || sources_known_.erase(source) == 0) return;
   last_failure_ = absl::StrCat(source.ToShortText(), ": ", why);
   Forget(source);
@@ -252,7 +250,8 @@ void ContentReceiver::OnBlockReceived(const PeerId& source, uint32_t index,
   bool corrupt = ReasonOf(result) == ErrorReason::kBlockCorrupt;
   if (corrupt) {
     LogLimited(LogLevel::kWarning, "block_corrupt",
-               {{"source", source.ToShortText()}, {"file", id_.ToShortText()},
+               {{"source", source.ToShortText()},
+                {"file", id_.ToShortText()},
                 {"block", absl::StrCat(index)}});
   }
   if (corrupt) Refuse(source);
@@ -312,7 +311,7 @@ void ContentReceiver::Resume() {
 
 void ContentReceiver::Checkpoint() {
   dirty_ = false;
-  last_checkpoint_ = absl::Now();
+  last_checkpoint_ = host_.now();
   auto result = std::make_shared<absl::Status>();
   host_.run([&files = files_, id = id_, result] { *result = files.CheckpointReceive(id); },
             [this, result] {
@@ -339,12 +338,16 @@ void ContentReceiver::Feed(const FetchInput& input, absl::Time now) {
 void ContentReceiver::Perform(const OpenSource& output) {
   auto it = held_by_.find(output.source);
   if (it == held_by_.end()) {
-    opening_[output.source] = absl::Now();
+    opening_[output.source] = host_.now();
     return blocks_.WantManifest(output.source, id_);
   }
   std::string bitmap = std::move(it->second);
   held_by_.erase(it);
-  Feed(SourceReady{output.source, HeldFromBitmap(bitmap, manifest_->blocks.size())}, absl::Now());
+  Feed(SourceReady{output.source, HeldFromBitmap(bitmap, manifest_->blocks.size())}, host_.now());
+}
+
+void ContentReceiver::Perform(const RefreshSource& output) {
+  blocks_.WantManifest(output.source, id_);
 }
 
 void ContentReceiver::Perform(const WantBlock& output) {

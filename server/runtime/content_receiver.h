@@ -1,5 +1,6 @@
-// Receives one content: finds out what is held, gets the manifest from a source, schedules blocks through
-// processing/transfer, has every block verified and written by workers, and keeps checkpoints.
+// Receives one content: finds out what is held, gets the manifest from a source, schedules blocks
+// through processing/transfer, has every block verified and written by workers, and keeps
+// checkpoints.
 //
 // All state belongs to the node loop.
 #pragma once
@@ -27,8 +28,8 @@ namespace panal {
 
 // What a receiver needs around it. All functions are called on the node loop.
 struct ReceiverHost {
-  // Runs `work` on a worker and then `after` on the node loop, unless the receiver is gone by then. The
-  // receiver may go while `work` runs: it must not refer to it.
+  // Runs `work` on a worker and then `after` on the node loop, unless the receiver is gone by then.
+  // The receiver may go while `work` runs: it must not refer to it.
   std::function<void(std::function<void()> work, std::function<void()> after)> run;
   // More sources are wanted for the content.
   std::function<void(const FileId&)> find_sources;
@@ -37,6 +38,7 @@ struct ReceiverHost {
   // Room for bytes on their way; false: ask again by Resume.
   std::function<bool(uint64_t size_bytes)> reserve;
   std::function<void(uint64_t size_bytes)> release;
+  std::function<absl::Time()> now;
 };
 
 class ContentReceiver {
@@ -61,16 +63,24 @@ class ContentReceiver {
   void Resume();
 
   const FileId& id() const { return id_; }
+
   const std::optional<Manifest>& manifest() const { return manifest_; }
+
   uint64_t held_bytes() const { return held_bytes_; }
+
   uint64_t received_bytes() const { return received_bytes_; }
+
   // Sources that sent bytes.
   const std::set<PeerId>& contributors() const { return contributors_; }
+
   bool Uses(const PeerId& source) const { return sources_known_.contains(source); }
+
   // Whether any source is being asked now, or work on this machine is under way.
   bool Busy() const;
+
   // When a source last delivered something.
   absl::Time last_progress() const { return last_progress_; }
+
   // Why the last source was given up.
   const std::string& last_failure() const { return last_failure_; }
 
@@ -93,6 +103,7 @@ class ContentReceiver {
   void Refuse(const PeerId& source);
   void GiveUpSilent(absl::Time now);
   void Perform(const OpenSource& output);
+  void Perform(const RefreshSource& output);
   void Perform(const WantBlock& output);
   void Perform(const CloseSource& output);
   void Perform(const FetchComplete& output);
@@ -107,16 +118,16 @@ class ContentReceiver {
   const ReceiverHost host_;
 
   std::optional<Manifest> manifest_;
-  std::unique_ptr<Fetch> fetch_;          // Once the manifest is known.
-  std::set<PeerId> sources_known_;        // At most options_.known_sources_max.
-  std::set<PeerId> sources_untried_;      // Not asked for the manifest yet.
-  std::optional<PeerId> manifest_source_; // Asked for the manifest now.
+  std::unique_ptr<Fetch> fetch_;           // Once the manifest is known.
+  std::set<PeerId> sources_known_;         // At most options_.known_sources_max.
+  std::set<PeerId> sources_untried_;       // Not asked for the manifest yet.
+  std::optional<PeerId> manifest_source_;  // Asked for the manifest now.
   absl::Time manifest_asked_ = absl::InfinitePast();
-  std::map<PeerId, std::string> held_by_; // Bitmaps that came with manifests.
+  std::map<PeerId, std::string> held_by_;  // Bitmaps that came with manifests.
   std::map<PeerId, absl::Time> opening_;  // Asked for what they hold, by the scheduler, since when.
-  std::set<PeerId> refused_;              // Sent something wrong. At most options_.known_sources_max.
+  std::set<PeerId> refused_;  // Sent something wrong. At most options_.known_sources_max.
   std::vector<WantBlock> waiting_for_room_;
-  std::vector<bool> held_;                // Once the manifest is known; one entry a block.
+  std::vector<bool> held_;  // Once the manifest is known; one entry a block.
   // Room reserved for blocks on their way, in bytes, by source and index.
   std::map<std::pair<PeerId, uint32_t>, uint32_t> reserved_;
   std::set<PeerId> contributors_;
@@ -124,11 +135,11 @@ class ContentReceiver {
   uint64_t received_bytes_ = 0;
   absl::Time last_progress_ = absl::InfinitePast();
   absl::Time last_checkpoint_ = absl::InfinitePast();
-  bool dirty_ = false;                    // Blocks were written since the last checkpoint.
-  bool looked_ = false;                   // What is held here is known.
-  bool finishing_ = false;                // Everything is held; it is being made durable.
+  bool dirty_ = false;      // Blocks were written since the last checkpoint.
+  bool looked_ = false;     // What is held here is known.
+  bool finishing_ = false;  // Everything is held; it is being made durable.
   bool ended_ = false;
-  bool searching_ = false;                // find_sources was called and brought nothing yet.
+  bool searching_ = false;  // find_sources was called and brought nothing yet.
   std::string last_failure_;
 };
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "server/runtime/block_sources.h"
@@ -42,10 +41,10 @@ class FetcherImpl final : public Fetcher {
 
   uint64_t Start(FetchRequest request, FetchHandlers handlers) override {
     uint64_t number = next_number_.fetch_add(1);
-    host_.post([this, number, request = std::move(request),
-                handlers = std::move(handlers)]() mutable {
-      Begin(number, std::move(request), std::move(handlers));
-    });
+    host_.post(
+        [this, number, request = std::move(request), handlers = std::move(handlers)]() mutable {
+          Begin(number, std::move(request), std::move(handlers));
+        });
     return number;
   }
 
@@ -71,6 +70,7 @@ class FetcherImpl final : public Fetcher {
     bool found = false;    // The search under way, or the last one, brought a publisher.
     bool nowhere = false;  // Every peer was asked and none has it.
   };
+
   using Tasks = std::map<FileId, FetchTask>;
 
   BlockSourceEvents SourceEvents();
@@ -125,18 +125,18 @@ BlockSourceEvents FetcherImpl::SourceEvents() {
   events.on_manifest = [this](const PeerId& source, ManifestAnswer answer) {
     auto it = contents_.find(answer.file);
     if (it == contents_.end()) return;
-    it->second.receiver->OnManifest(source, std::move(answer), absl::Now());
+    it->second.receiver->OnManifest(source, std::move(answer), host_.now());
   };
   events.on_refused = [this](const PeerId& source, const FileId& file, bool manifest,
                              uint32_t index, const std::string& reason) {
     auto it = contents_.find(file);
     if (it == contents_.end()) return;
-    it->second.receiver->OnRefused(source, manifest, index, reason, absl::Now());
+    it->second.receiver->OnRefused(source, manifest, index, reason, host_.now());
   };
   events.on_closed = [this](const PeerId& source, const std::string& why) {
     for (auto& [id, task] : tasks_) task.sources.erase(source);
     for (auto& [id, content] : contents_) {
-      content.receiver->OnSourceClosed(source, why, absl::Now());
+      content.receiver->OnSourceClosed(source, why, host_.now());
     }
   };
   events.on_block = [this](const PeerId& source, const FileId& file, uint32_t index,
@@ -146,7 +146,8 @@ BlockSourceEvents FetcherImpl::SourceEvents() {
   return events;
 }
 
-// --- Work on workers ------------------------------------------------------------------------------
+// --- Work on workers
+// ------------------------------------------------------------------------------
 
 void FetcherImpl::RunOnWorker(std::function<void()> work, std::function<void()> after) {
   auto task = [this, work, after] {
@@ -165,9 +166,8 @@ void FetcherImpl::BlockArrived(const PeerId& source, const FileId& file, uint32_
   absl::Status queued = dispatcher_.Submit(
       WorkClass::kBulk, source.ToShortText(), [this, source, file, index, shared] {
         absl::Status result = files_.ReceiveBlock(file, index, *shared);
-        host_.post([this, source, file, index, result] {
-          BlockWritten(source, file, index, result);
-        });
+        host_.post(
+            [this, source, file, index, result] { BlockWritten(source, file, index, result); });
       });
   if (queued.ok()) return;
   host_.post_after(kOverloadRetry, [this, source, file, index, queued] {
@@ -178,7 +178,8 @@ void FetcherImpl::BlockArrived(const PeerId& source, const FileId& file, uint32_
 void FetcherImpl::BlockWritten(const PeerId& source, const FileId& file, uint32_t index,
                                const absl::Status& result) {
   auto it = contents_.find(file);
-  if (it != contents_.end()) it->second.receiver->OnBlockReceived(source, index, result, absl::Now());
+  if (it != contents_.end())
+    it->second.receiver->OnBlockReceived(source, index, result, host_.now());
 }
 
 ReceiverHost FetcherImpl::HostOf(const FileId& content, uint64_t generation) {
@@ -203,10 +204,12 @@ ReceiverHost FetcherImpl::HostOf(const FileId& content, uint64_t generation) {
     return true;
   };
   host.release = [this](uint64_t size) { buffered_bytes_ -= size; };
+  host.now = host_.now;
   return host;
 }
 
-// --- Fetches --------------------------------------------------------------------------------------
+// --- Fetches
+// --------------------------------------------------------------------------------------
 
 void FetcherImpl::Begin(uint64_t number, FetchRequest request, FetchHandlers handlers) {
   if (stopping_) {
@@ -223,10 +226,10 @@ void FetcherImpl::Begin(uint64_t number, FetchRequest request, FetchHandlers han
     return;
   }
   if (task.callers.size() >= kFetchCallersMax) {
-    handlers.on_done(OverloadedError(absl::StrCat(kFetchCallersMax,
-                                                  " programs wait for this fetch already"),
-                                     absl::Seconds(5)),
-                     {});
+    handlers.on_done(
+        OverloadedError(absl::StrCat(kFetchCallersMax, " programs wait for this fetch already"),
+                        absl::Seconds(5)),
+        {});
     return;
   }
   task.callers[number] = std::move(handlers);
@@ -240,7 +243,7 @@ void FetcherImpl::Begin(uint64_t number, FetchRequest request, FetchHandlers han
   active_.fetch_add(1);
   task.id = request.id;
   task.timeout = request.timeout;
-  task.last_progress = absl::Now();
+  task.last_progress = host_.now();
   task.seen.insert(task.id);
   task.waiting.push_back(task.id);
   StartContents(task);
@@ -252,7 +255,7 @@ void FetcherImpl::AddSource(FetchTask& task, const PeerId& source) {
   if (source == host_.self || !room || !task.sources.insert(source).second) return;
   for (const FileId& id : task.active) {
     auto it = contents_.find(id);
-    if (it != contents_.end()) it->second.receiver->AddSource(source, absl::Now());
+    if (it != contents_.end()) it->second.receiver->AddSource(source, host_.now());
   }
 }
 
@@ -275,14 +278,14 @@ void FetcherImpl::StartContent(FetchTask& task, const FileId& id) {
                                                          HostOf(id, content.generation));
     content.receiver->Begin();
   }
-  for (const PeerId& source : task.sources) content.receiver->AddSource(source, absl::Now());
+  for (const PeerId& source : task.sources) content.receiver->AddSource(source, host_.now());
 }
 
 void FetcherImpl::FindSources(const FileId& id) {
   auto it = contents_.find(id);
   if (it == contents_.end() || it->second.search != 0 || stopping_) return;
   Content& content = it->second;
-  absl::Time now = absl::Now();
+  absl::Time now = host_.now();
   if (now < content.next_search) return;
   uint64_t generation = content.generation;
   content.found = false;
@@ -295,6 +298,8 @@ void FetcherImpl::FindSources(const FileId& id) {
   };
   content.search = host_.search(absl::StrCat("id:", id.ToText()), kSourceRecall, kSourceHitsMax,
                                 kSearchTimeout, std::move(handlers));
+  // Refused: this peer has too much to do.
+  if (content.search == 0) content.next_search = now + content.retry;
 }
 
 void FetcherImpl::SourcesFound(const FileId& id, uint64_t generation,
@@ -315,17 +320,16 @@ void FetcherImpl::SourcesFound(const FileId& id, uint64_t generation,
         sources.insert(hit.publisher.id);
       }
     }
-    it->second.receiver->AddSource(hit.publisher.id, absl::Now());
+    it->second.receiver->AddSource(hit.publisher.id, host_.now());
   }
 }
 
-void FetcherImpl::SearchEnded(const FileId& id, uint64_t generation,
-                              const SearchSummary& summary) {
+void FetcherImpl::SearchEnded(const FileId& id, uint64_t generation, const SearchSummary& summary) {
   auto it = contents_.find(id);
   if (it == contents_.end() || it->second.generation != generation) return;
   Content& content = it->second;
   content.search = 0;
-  content.next_search = absl::Now() + content.retry;
+  content.next_search = host_.now() + content.retry;
   content.retry = std::min(content.retry * 2, kSearchRetryMax);
   // A peer that publishes it and cannot be reached just now may come back: that takes its time.
   content.nowhere = !content.found && summary.complete && summary.recall >= 1.0;
@@ -358,7 +362,7 @@ void FetcherImpl::ContentEnded(const FileId& id, uint64_t generation, const absl
 void FetcherImpl::ContentReceived(FetchTask& task, const ContentReceiver& receiver) {
   const Manifest& manifest = *receiver.manifest();
   task.active.erase(receiver.id());
-  task.last_progress = absl::Now();
+  task.last_progress = host_.now();
   task.received_bytes += receiver.received_bytes();
   task.contributors.insert(receiver.contributors().begin(), receiver.contributors().end());
   bool top = receiver.id() == task.id;
@@ -377,8 +381,8 @@ void FetcherImpl::ContentReceived(FetchTask& task, const ContentReceiver& receiv
 
 void FetcherImpl::ReadListing(FetchTask& task, const FileId& id) {
   ++task.listings_open;
-  auto entries = std::make_shared<absl::StatusOr<std::vector<ListingEntry>>>(
-      absl::UnknownError(""));
+  auto entries =
+      std::make_shared<absl::StatusOr<std::vector<ListingEntry>>>(absl::UnknownError(""));
   RunOnWorker([this, id, entries] { *entries = files_.ReadListing(id); },
               [this, task_id = task.id, entries] {
                 auto it = tasks_.find(task_id);
@@ -443,7 +447,8 @@ void FetcherImpl::Forget(uint64_t number) {
   }
 }
 
-// Lets go of contents that no task waits for any more, after a last checkpoint, and of their sources.
+// Lets go of contents that no task waits for any more, after a last checkpoint, and of their
+// sources.
 void FetcherImpl::DropUnused() {
   for (auto it = contents_.begin(); it != contents_.end();) {
     std::erase_if(it->second.tasks, [this](const FileId& id) { return !tasks_.contains(id); });
@@ -466,9 +471,8 @@ void FetcherImpl::DropUnused() {
   sources_.CloseUnless([this](const PeerId& source) {
     return std::any_of(tasks_.begin(), tasks_.end(),
                        [&](const auto& task) { return task.second.sources.contains(source); }) ||
-           std::any_of(contents_.begin(), contents_.end(), [&](const auto& content) {
-             return content.second.receiver->Uses(source);
-           });
+           std::any_of(contents_.begin(), contents_.end(),
+                       [&](const auto& content) { return content.second.receiver->Uses(source); });
   });
 }
 
@@ -478,8 +482,8 @@ void FetcherImpl::EndAll(std::function<void()> done) {
   auto pending = std::make_shared<int>(1);
   auto one_less = [this, pending, done = std::move(done)] {
     if (--*pending > 0) return;
-    absl::Status status = Error(ErrorReason::kShuttingDown,
-                                "the peer is stopping; the next fetch goes on from here");
+    absl::Status status =
+        Error(ErrorReason::kShuttingDown, "the peer is stopping; the next fetch goes on from here");
     while (!tasks_.empty()) EndTask(tasks_.begin()->first, status);
     sources_.CloseAll();
     done();
@@ -492,14 +496,15 @@ void FetcherImpl::EndAll(std::function<void()> done) {
   one_less();
 }
 
-// --- Time -----------------------------------------------------------------------------------------
+// --- Time
+// -----------------------------------------------------------------------------------------
 
 void FetcherImpl::Tick() {
   if (tasks_.empty() || stopping_) {
     ticking_ = false;
     return;
   }
-  absl::Time now = absl::Now();
+  absl::Time now = host_.now();
   for (auto& [id, content] : contents_) {
     content.receiver->Tick(now);
     content.receiver->Resume();
@@ -538,11 +543,12 @@ absl::Status FetcherImpl::NotFound(const FetchTask& task) const {
     why = absl::StrCat("; the last source failed: ", it->second.receiver->last_failure());
     break;
   }
-  std::string what = task.files_total > 1 ? absl::StrCat("a part of ", task.id.ToText())
-                                          : task.id.ToText();
-  return Error(ErrorReason::kSourceNotFound,
-               absl::StrCat("no source for ", what, ": ", task.peers_asked, " peers were asked", why),
-               {{"id", task.id.ToText()}, {"peers_asked", absl::StrCat(task.peers_asked)}});
+  std::string what =
+      task.files_total > 1 ? absl::StrCat("a part of ", task.id.ToText()) : task.id.ToText();
+  return Error(
+      ErrorReason::kSourceNotFound,
+      absl::StrCat("no source for ", what, ": ", task.peers_asked, " peers were asked", why),
+      {{"id", task.id.ToText()}, {"peers_asked", absl::StrCat(task.peers_asked)}});
 }
 
 FetchProgress FetcherImpl::ProgressOf(const FetchTask& task) const {

@@ -211,6 +211,7 @@ absl::Status NodeImpl::OpenObjects() {
   PANAL_RETURN_IF_ERROR(router_->Add(health_));
   for (auto& servant : MakeReflectionServants(*dispatcher_, *router_)) {
     PANAL_RETURN_IF_ERROR(router_->Add(servant));
+  host.now = [this] { return loop_.Now(); };
   }
   PANAL_ASSIGN_OR_RETURN(api_port_, ApiPort::Open({.listen = options_.api_listen},
                                                   [this](CallPtr call) { router_->Route(call); }));

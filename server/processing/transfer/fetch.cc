@@ -25,23 +25,32 @@ struct Source {
   State state = State::kSpare;
   std::vector<bool> held;
   std::map<uint32_t, Want> wants;
-  int slow = 0;           // Wants that timed out since the last block.
-  uint64_t delivered = 0;
+  int silences = 0;                             // In a row.
+  absl::Time last_sign = absl::InfinitePast();  // Of life: a block, or what it holds.
+  std::optional<absl::Duration> block_time;     // What its blocks took, smoothed.
+  bool refreshing = false;                      // Asked anew what it holds.
+  absl::Time asked_held = absl::InfinitePast();
+
+  bool HoldsPart() const { return std::find(held.begin(), held.end(), false) != held.end(); }
 
   bool Holds(uint32_t index) const { return held.empty() || held[index]; }
 };
 
 class FetchImpl final : public Fetch {
  public:
-  FetchImpl(std::vector<bool> held, const FetchOptions& options, Random& random)
-      : options_(options), random_(random), held_(std::move(held)), asked_(held_.size(), 0) {
+  FetchImpl(std::vector<bool> held, uint32_t block_size_bytes, const FetchOptions& options,
+            Random& random)
+      : options_(options),
+        block_size_bytes_(block_size_bytes),
+        random_(random),
+        held_(std::move(held)),
+        asked_(held_.size(), 0) {
     missing_ = static_cast<size_t>(std::count(held_.begin(), held_.end(), false));
     rank_.resize(held_.size());
     for (uint64_t& rank : rank_) rank = random_.Next();
   }
 
-  void Handle(const FetchInput& input, absl::Time now,
-              std::vector<FetchOutput>& outputs) override {
+  void Handle(const FetchInput& input, absl::Time now, std::vector<FetchOutput>& outputs) override {
     if (done_) return;
     std::visit([&](const auto& event) { On(event, now, outputs); }, input);
     if (missing_ == 0) {
@@ -87,15 +96,19 @@ class FetchImpl final : public Fetch {
     if (sources_.try_emplace(event.source).second) reported_exhausted_ = false;
   }
 
-  void On(const SourceReady& event, absl::Time, std::vector<FetchOutput>& outputs) {
+  void On(const SourceReady& event, absl::Time now, std::vector<FetchOutput>& outputs) {
     auto it = sources_.find(event.source);
-    if (it == sources_.end() || it->second.state != Source::State::kOpening) return;
+    if (it == sources_.end()) return;
+    if (it->second.state != Source::State::kOpening && !it->second.refreshing) return;
     if (!event.held.empty() && event.held.size() != held_.size()) {
       Drop(it, "its bitmap has another number of blocks", outputs);
       return;
     }
     it->second.state = Source::State::kReady;
     it->second.held = event.held;
+    it->second.refreshing = false;
+    it->second.asked_held = now;
+    it->second.last_sign = now;
     order_.clear();  // What is rare has changed.
   }
 
@@ -107,13 +120,12 @@ class FetchImpl final : public Fetch {
     sources_.erase(it);
   }
 
-  void On(const BlockStored& event, absl::Time, std::vector<FetchOutput>&) {
+  void On(const BlockStored& event, absl::Time now, std::vector<FetchOutput>&) {
     if (event.index >= held_.size()) return;
     auto it = sources_.find(event.source);
     if (it != sources_.end()) {
+      NotePace(it->second, event.index, now);
       TakeWant(it->second, event.index);
-      it->second.slow = 0;
-      ++it->second.delivered;
     }
     contributors_[event.source] = true;
     if (held_[event.index]) return;
@@ -145,19 +157,60 @@ class FetchImpl final : public Fetch {
     for (auto it = sources_.begin(); it != sources_.end();) {
       auto current = it++;
       Source& source = current->second;
-      for (auto want = source.wants.begin(); want != source.wants.end();) {
-        if (now - want->second.sent < options_.want_timeout) {
-          ++want;
-          continue;
-        }
-        --asked_[want->first];
-        ++source.slow;
-        want = source.wants.erase(want);
-      }
-      if (source.slow >= options_.wants_per_source_max) {
+      if (source.state != Source::State::kReady) continue;
+      const absl::Duration wait = BlockWait(source);
+      if (TakeLateWants(source, wait, now)) ++source.silences;
+      const bool mute = source.refreshing && now - source.asked_held >= wait;
+      if (mute || source.silences >= kSilencesMax) {
         Drop(current, "it does not answer in time", outputs);
+        continue;
+      }
+      if (!source.refreshing && source.HoldsPart() &&
+          now - source.asked_held >= options_.refresh_interval) {
+        source.refreshing = true;
+        source.asked_held = now;
+        outputs.push_back(RefreshSource{current->first});
       }
     }
+  }
+
+  // Takes back the wants of a source that is silent, and those that it passes over while it answers
+  // others. Whether it is silent.
+  bool TakeLateWants(Source& source, absl::Duration wait, absl::Time now) {
+    bool silent = false;
+    for (auto want = source.wants.begin(); want != source.wants.end();) {
+      const bool unanswered = now - std::max(want->second.sent, source.last_sign) >= wait;
+      const bool passed_over = now - want->second.sent >= options_.wants_per_source_max * wait;
+      if (!unanswered && !passed_over) {
+        ++want;
+        continue;
+      }
+      silent = silent || unanswered;
+      --asked_[want->first];
+      want = source.wants.erase(want);
+    }
+    if (silent) source.last_sign = now;  // The next silence begins here.
+    return silent;
+  }
+
+  // How long the source may take for its next block.
+  absl::Duration BlockWait(const Source& source) const {
+    const absl::Duration expected =
+        source.block_time ? *source.block_time * options_.block_wait_factor
+                          : absl::Seconds(static_cast<double>(block_size_bytes_) /
+                                          static_cast<double>(options_.first_rate_bytes));
+    return std::clamp(expected, options_.block_wait_min, options_.block_wait_max);
+  }
+
+  // A block came: one after the other they take the time since the last sign of life.
+  static void NotePace(Source& source, uint32_t index, absl::Time now) {
+    auto want = source.wants.find(index);
+    if (want != source.wants.end()) {
+      const absl::Duration took = now - std::max(want->second.sent, source.last_sign);
+      source.block_time = source.block_time ? (*source.block_time + took) / 2 : took;
+    }
+    source.silences = 0;
+    source.last_sign = now;
   }
 
   void Complete(std::vector<FetchOutput>& outputs) {
@@ -322,10 +375,12 @@ class FetchImpl final : public Fetch {
   }
 
   const FetchOptions options_;
+  const uint32_t block_size_bytes_;
   Random& random_;
   std::vector<bool> held_;
-  std::vector<int> asked_;       // Wants under way a block.
-  std::vector<uint64_t> rank_;   // Breaks ties between equally rare blocks, differently on every peer.
+  std::vector<int> asked_;  // Wants under way a block.
+  std::vector<uint64_t>
+      rank_;  // Breaks ties between equally rare blocks, differently on every peer.
   std::vector<uint32_t> order_;  // Next block to ask at the back.
   size_t missing_ = 0;
   SourceMap sources_;
@@ -342,16 +397,22 @@ absl::Status FetchOptions::Validate() const {
   if (wants_per_source_max < 1 || wants_max < 1 || sources_max < 1 || known_sources_max < 1) {
     return Error(ErrorReason::kConfigInvalid, "fetch limits must be at least 1");
   }
-  if (want_timeout <= absl::ZeroDuration()) {
-    return Error(ErrorReason::kConfigInvalid, "want_timeout must be above 0");
+  if (block_wait_min <= absl::ZeroDuration() || block_wait_max < block_wait_min ||
+      refresh_interval <= absl::ZeroDuration()) {
+    return Error(ErrorReason::kConfigInvalid,
+                 "waits of a fetch must be above 0, block_wait_max at least block_wait_min");
+  }
+  if (first_rate_bytes < 1 || block_wait_factor < 1) {
+    return Error(ErrorReason::kConfigInvalid,
+                 "first_rate_bytes and block_wait_factor must be 1 or more");
   }
   return absl::OkStatus();
 }
 
-std::unique_ptr<Fetch> Fetch::Create(std::vector<bool> held, const FetchOptions& options,
-                                     Random& random) {
+std::unique_ptr<Fetch> Fetch::Create(std::vector<bool> held, uint32_t block_size_bytes,
+                                     const FetchOptions& options, Random& random) {
   PANAL_CHECK(options.Validate().ok());
-  return std::make_unique<FetchImpl>(std::move(held), options, random);
+  return std::make_unique<FetchImpl>(std::move(held), block_size_bytes, options, random);
 }
 
 }  // namespace panal

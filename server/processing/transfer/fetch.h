@@ -1,13 +1,18 @@
 // One fetch: which block to ask from which source. Sans-IO: no bytes pass here, only indexes.
 //
 // Rarest block first (fewest sources that hold it; ties by the generator), from the source with the
-// fewest wants under way, a bounded window of wants a source. A want that is not answered in time, is
-// refused or whose block is corrupt goes to another source; a source that sent a corrupt block is
-// dropped for this fetch and the reason kept. In the end game (no block unasked) a block may be asked
-// twice from different sources.
+// fewest wants under way, a bounded window of wants a source. A want that is not answered in time,
+// is refused or whose block is corrupt goes to another source; a source that sent a corrupt block
+// is dropped for this fetch and the reason kept. In the end game (no block unasked) a block may be
+// asked twice from different sources. A source that is itself receiving is asked now and then what
+// it holds.
 //
-// Driver: performs outputs in order; reports BlockStored only after the block was verified and written.
-// Not thread-safe; the node loop owns it.
+// In time: a source is silent when it has sent no block for as long as a block may take, by its
+// size and the pace of the source so far (BlockWait). Its wants then go to others, and a source
+// that is silent kSilencesMax times in a row is dropped.
+//
+// Driver: performs outputs in order; reports BlockStored only after the block was verified and
+// written. Not thread-safe; the node loop owns it.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +37,17 @@ struct FetchOptions {
   int sources_max = 8;
   // Sources remembered for a fetch.
   int known_sources_max = 64;
-  // A want unanswered for this long is given to another source; the source counts as slow.
-  absl::Duration want_timeout = absl::Seconds(30);
+  // Bounds of how long a block may take. The lower one: a line that stalls. The upper one: a block
+  // of 16 MiB at 56 KiB/s; slower sources are not worth their place. Guesses.
+  absl::Duration block_wait_min = absl::Seconds(15);
+  absl::Duration block_wait_max = absl::Minutes(5);
+  // Bytes a second that are expected of a source that has sent nothing yet. Guess: a slow uplink.
+  uint64_t first_rate_bytes = 64 * 1024;
+  // A block may take so many times what the source's blocks took. Guess: a line shared with others.
+  int block_wait_factor = 4;
+  // A source that holds a part is asked again what it holds after this long. Guess: its manifest,
+  // 128 KiB at most, costs little beside the blocks of that time.
+  absl::Duration refresh_interval = absl::Seconds(10);
 
   absl::Status Validate() const;
 };
@@ -42,60 +56,81 @@ struct FetchOptions {
 struct SourceAdded {
   PeerId source;
 };
-// The source's answer to the manifest want: what it holds. Empty: everything.
+
+// The source's answer to OpenSource or RefreshSource: what it holds. Empty: everything.
 struct SourceReady {
   PeerId source;
   std::vector<bool> held;
 };
+
 struct SourceFailed {
   PeerId source;
   std::string why;
 };
+
 struct BlockStored {
   PeerId source;
   uint32_t index = 0;
 };
 enum class BlockFailure : uint8_t { kCorrupt, kRefused, kLocal };
+
 struct BlockFailed {
   PeerId source;
   uint32_t index = 0;
   BlockFailure failure = BlockFailure::kRefused;
 };
+
 struct FetchTick {};  // At least once a second while the fetch is under way.
 
-using FetchInput = std::variant<SourceAdded, SourceReady, SourceFailed, BlockStored, BlockFailed,
-                                FetchTick>;
+using FetchInput =
+    std::variant<SourceAdded, SourceReady, SourceFailed, BlockStored, BlockFailed, FetchTick>;
 
 // Outputs.
 struct OpenSource {
   PeerId source;
 };
+
+// Ask the source anew what it holds.
+struct RefreshSource {
+  PeerId source;
+};
+
 struct WantBlock {
   PeerId source;
   uint32_t index = 0;
 };
+
 struct CloseSource {
   PeerId source;
   std::string why;
 };
+
 // Every block is stored.
 struct FetchComplete {};
+
 // No source is left and none is being opened: more must be found.
 struct SourcesExhausted {
   std::string why;
 };
 
-using FetchOutput = std::variant<OpenSource, WantBlock, CloseSource, FetchComplete, SourcesExhausted>;
+using FetchOutput = std::variant<OpenSource, RefreshSource, WantBlock, CloseSource, FetchComplete,
+                                 SourcesExhausted>;
+
+// Silences in a row after which a source is dropped. Guess: one may be a line that broke for a
+// moment.
+inline constexpr int kSilencesMax = 2;
 
 class Fetch {
  public:
   virtual ~Fetch() = default;
 
-  // `held`: blocks that are here already, one entry a block. `random` must outlive the fetch.
-  static std::unique_ptr<Fetch> Create(std::vector<bool> held, const FetchOptions& options,
-                                       Random& random);
+  // `held`: blocks that are here already, one entry a block. `block_size_bytes`: of every block but
+  // the last. `random` must outlive the fetch.
+  static std::unique_ptr<Fetch> Create(std::vector<bool> held, uint32_t block_size_bytes,
+                                       const FetchOptions& options, Random& random);
 
-  virtual void Handle(const FetchInput& input, absl::Time now, std::vector<FetchOutput>& outputs) = 0;
+  virtual void Handle(const FetchInput& input, absl::Time now,
+                      std::vector<FetchOutput>& outputs) = 0;
 
   virtual bool complete() const = 0;
   // Sources that sent at least one block.

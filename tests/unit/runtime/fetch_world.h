@@ -344,6 +344,7 @@ class FetchWorld : public testing::Test {
     host.cancel_search = [this](uint64_t) { ++cancelled_searches_; };
     host.lookup = [](const PeerId& peer, auto done) { done(PeerContact{peer, {"127.0.0.1:1"}}); };
     host.pages_changed = [this] { ++pages_changed_; };
+    host.now = [this] { return loop_->Now(); };
     host.seed = 1;
     return host;
   }

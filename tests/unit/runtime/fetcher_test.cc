@@ -400,6 +400,28 @@ TEST_F(FetcherTest, KeepsWhatWasFetchedWhenTheLastProgramCancels) {
   EXPECT_TRUE(ReadAll(id) == bytes);
 }
 
+TEST_F(FetcherTest, UsesWhatAPartialSourceGetsMeanwhile) {
+  Close();
+  options_.refresh_interval = absl::Milliseconds(100);
+  Open();
+  std::string bytes = BytesOf(30 * kBlockSizeMin);
+  FakeSource& leecher = Source("leecher");
+  FileId id = leecher.Offer(bytes);
+  leecher.contents[id].held = std::string("\xff\x00\x00\x00", 4);
+  Index(id, "leecher");
+  summary_.recall = 0.99;
+  Caller caller;
+  fetcher_->Start(Request(id), caller.Handlers());
+  ASSERT_TRUE(Eventually([&] { return caller.last().held_bytes == 8 * kBlockSizeMin; }));
+
+  // On the thread that reads it.
+  client_.reader().Post([&] { leecher.contents[id].held.clear(); });
+
+  EXPECT_TRUE(caller.Wait().status.ok());
+  EXPECT_TRUE(ReadAll(id) == bytes);
+  EXPECT_EQ(leecher.blocks, 30);
+}
+
 TEST_F(FetcherTest, AsksOnlyForWhatIsMissingAfterARestart) {
   std::string bytes = BytesOf(30 * kBlockSizeMin);
   FileId id = Source("slow").Offer(bytes);

@@ -29,7 +29,7 @@ std::vector<T> Only(const std::vector<FetchOutput>& outputs) {
 class FetchTest : public testing::Test {
  protected:
   void Begin(std::vector<bool> held, FetchOptions options = {}) {
-    fetch_ = Fetch::Create(std::move(held), options, random_);
+    fetch_ = Fetch::Create(std::move(held), block_size_, options, random_);
   }
 
   std::vector<FetchOutput> Do(const FetchInput& input) {
@@ -44,6 +44,7 @@ class FetchTest : public testing::Test {
     return Do(SourceReady{Peer(number), std::move(held)});
   }
 
+  uint32_t block_size_ = 256 * 1024;
   Random random_{1};
   absl::Time now_ = absl::UnixEpoch();
   std::unique_ptr<Fetch> fetch_;
@@ -112,7 +113,7 @@ TEST_F(FetchTest, AsksAnotherSourceWhenOneIsLost) {
 }
 
 TEST_F(FetchTest, GivesAWantThatTimedOutToAnotherSource) {
-  Begin({false}, {.want_timeout = absl::Seconds(5)});
+  Begin({false}, {.block_wait_min = absl::Seconds(5)});
   AddReady(1);
   AddReady(2);
 
@@ -120,6 +121,115 @@ TEST_F(FetchTest, GivesAWantThatTimedOutToAnotherSource) {
   std::vector<WantBlock> wants = Only<WantBlock>(Do(FetchTick{}));
 
   EXPECT_FALSE(wants.empty());
+}
+
+// 16 MiB at the 64 KiB/s of a first block: 256 s.
+TEST_F(FetchTest, WaitsForALargeBlockAsLongAsASlowLineTakes) {
+  block_size_ = 16 * 1024 * 1024;
+  Begin({false});
+  ASSERT_EQ(Only<WantBlock>(AddReady(1)).size(), 1u);
+
+  now_ += absl::Seconds(255);
+  EXPECT_TRUE(Only<WantBlock>(Do(FetchTick{})).empty());
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(Only<WantBlock>(Do(FetchTick{})).size(), 1u);  // Once more.
+}
+
+TEST_F(FetchTest, DropsASourceThatAnswersNothingAfterTwoSilences) {
+  Begin({false});
+  AddReady(1);
+
+  now_ += absl::Seconds(15);
+  EXPECT_TRUE(Only<CloseSource>(Do(FetchTick{})).empty());
+  now_ += absl::Seconds(14);
+  EXPECT_TRUE(Only<CloseSource>(Do(FetchTick{})).empty());
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(Only<CloseSource>(Do(FetchTick{})).size(), 1u);
+}
+
+// Two minutes a block: a want at the end of the window waits longer than any one block may take.
+TEST_F(FetchTest, KeepsASourceThatDeliversSlowlyButSteadily) {
+  block_size_ = 16 * 1024 * 1024;
+  Begin(std::vector<bool>(8, false), {.wants_per_source_max = 8});
+  std::vector<WantBlock> wants = Only<WantBlock>(AddReady(1));
+  ASSERT_EQ(wants.size(), 8u);
+
+  for (const WantBlock& want : wants) {
+    for (int second = 0; second < 120; ++second) {
+      now_ += absl::Seconds(1);
+      EXPECT_TRUE(Do(FetchTick{}).empty());
+    }
+    Do(BlockStored{Peer(1), want.index});
+  }
+
+  EXPECT_TRUE(fetch_->complete());
+}
+
+// A source that sent four blocks a second and then nothing is not waited for as if it were new.
+TEST_F(FetchTest, JudgesASourceByItsPace) {
+  block_size_ = 16 * 1024 * 1024;
+  Begin(std::vector<bool>(40, false), {.wants_per_source_max = 4});
+  std::vector<WantBlock> wants = Only<WantBlock>(AddReady(1));
+  for (int i = 0; i < 20; ++i) {
+    now_ += absl::Milliseconds(250);
+    std::vector<WantBlock> next = Only<WantBlock>(Do(BlockStored{Peer(1), wants[i].index}));
+    wants.insert(wants.end(), next.begin(), next.end());
+  }
+
+  now_ += absl::Seconds(14);
+  EXPECT_TRUE(Only<WantBlock>(Do(FetchTick{})).empty());
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(Only<WantBlock>(Do(FetchTick{})).size(), 4u);
+}
+
+TEST_F(FetchTest, AsksAgainForABlockThatASourcePassesOver) {
+  Begin(std::vector<bool>(25, false), {.wants_per_source_max = 2});
+  std::vector<WantBlock> wants = Only<WantBlock>(AddReady(1));
+  const uint32_t passed_over = wants[0].index;
+  uint32_t next = wants[1].index;
+
+  bool again = false;
+  for (int second = 0; second < 31; ++second) {
+    now_ += absl::Seconds(1);
+    for (const WantBlock& want : Only<WantBlock>(Do(BlockStored{Peer(1), next}))) next = want.index;
+    for (const WantBlock& want : Only<WantBlock>(Do(FetchTick{}))) {
+      again = again || want.index == passed_over;
+    }
+  }
+
+  EXPECT_TRUE(again);
+  EXPECT_EQ(fetch_->sources_open(), 1);  // It lives.
+}
+
+TEST_F(FetchTest, UsesTheBlocksThatAPartialSourceGotMeanwhile) {
+  Begin({false, false});
+  AddReady(1, {true, false});
+  Do(BlockStored{Peer(1), 0});
+  now_ += absl::Seconds(9);
+  EXPECT_TRUE(Only<RefreshSource>(Do(FetchTick{})).empty());
+  now_ += absl::Seconds(1);
+  ASSERT_EQ(Only<RefreshSource>(Do(FetchTick{})).size(), 1u);
+  now_ += absl::Seconds(1);
+  EXPECT_TRUE(Only<RefreshSource>(Do(FetchTick{})).empty());  // Under way.
+
+  std::vector<WantBlock> wants = Only<WantBlock>(Do(SourceReady{Peer(1), {true, true}}));
+
+  ASSERT_EQ(wants.size(), 1u);
+  EXPECT_EQ(wants[0].index, 1u);
+  now_ += absl::Seconds(11);
+  EXPECT_TRUE(Only<RefreshSource>(Do(FetchTick{})).empty());  // It holds everything.
+}
+
+TEST_F(FetchTest, DropsAPartialSourceThatNoLongerSaysWhatItHolds) {
+  Begin({false, false});
+  AddReady(1, {true, false});
+  Do(BlockStored{Peer(1), 0});
+  now_ += absl::Seconds(10);
+  ASSERT_EQ(Only<RefreshSource>(Do(FetchTick{})).size(), 1u);
+
+  now_ += absl::Seconds(15);
+
+  EXPECT_EQ(Only<CloseSource>(Do(FetchTick{})).size(), 1u);
 }
 
 TEST_F(FetchTest, UsesAtMostTheSourcesAllowedAndKeepsSpares) {
@@ -153,13 +263,15 @@ TEST_P(FetchProperty, CompletesWheneverHonestSourcesHoldEverything) {
   const uint32_t blocks = 1 + static_cast<uint32_t>(world.Below(24));
   std::vector<bool> held(blocks);
   for (uint32_t i = 0; i < blocks; ++i) held[i] = world.Below(4) == 0;
-  auto fetch = Fetch::Create(held, {.wants_per_source_max = 3, .wants_max = 7, .sources_max = 3},
-                             random);
+  auto fetch = Fetch::Create(held, 256 * 1024,
+                             {.wants_per_source_max = 3, .wants_max = 7, .sources_max = 3}, random);
+
   struct Truth {
     std::vector<bool> held;
     bool corrupt = false;
     bool vanishes = false;
   };
+
   std::map<PeerId, Truth> truth;
   std::vector<bool> reachable = held;
   std::vector<FetchInput> pending;
