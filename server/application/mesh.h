@@ -87,8 +87,8 @@ class Mesh {
   virtual PeerStatus Status() = 0;
   virtual std::vector<NeighborInfo> Neighbors() = 0;  // Ascending ids.
 
-  // Starts a search; `query` parses. Returns a number for CancelSearch. on_done always comes unless
-  // cancelled.
+  // Starts a search; `query` parses. Returns a number for CancelSearch; on_done always comes unless
+  // cancelled. 0: this peer has too much to do; nothing was started and no handler is called.
   virtual uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit,
                                absl::Duration timeout, SearchHandlers handlers) = 0;
   virtual void CancelSearch(uint64_t search) = 0;
@@ -98,8 +98,8 @@ class Mesh {
   // Ends this caller's interest; the last one stops the fetch. What was fetched stays.
   virtual void CancelFetch(uint64_t fetch) = 0;
 
-  // Own records changed. Once it returns, a search that asks this peer finds what was published, and
-  // the pages are on their way to others. Blocking (disk): call from a worker.
+  // Own records changed. Once it returns, a search that asks this peer finds what was published,
+  // and the pages are on their way to others. Blocking (disk): call from a worker.
   virtual void SpreadChanges() = 0;
 
   // Looks for the one peer whose id begins with `prefix`: itself, neighbors, catalog, then the

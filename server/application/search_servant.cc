@@ -74,9 +74,16 @@ absl::string_view CutShortName(CutShort cut_short) {
     case CutShort::kPeersLost:
       return "peers lost";
     case CutShort::kOverloaded:
-      return "overloaded";
+      return "";  // No answer: TooManySearches.
   }
   return "";
+}
+
+// When this peer cannot begin a search. Guess: most searches end within a second.
+constexpr absl::Duration kOverloadRetry = absl::Seconds(1);
+
+absl::Status TooManySearches() {
+  return OverloadedError("this peer has too many searches under way", kOverloadRetry);
 }
 
 // One search of one program: every id once, with the number of peers that publish it.
@@ -96,6 +103,7 @@ class SearchAnswer {
   }
 
   void OnDone(const SearchSummary& summary) {
+    if (summary.cut_short == CutShort::kOverloaded) return writer_.Finish(TooManySearches());
     v1::SearchResponse response;
     v1::SearchSummary* out = response.mutable_summary();
     out->set_peers_reached(static_cast<int64_t>(summary.peers_reached));
@@ -189,6 +197,7 @@ void SearchServant::Search(const CallHead& head, const v1::SearchRequest& reques
       request.query(), arguments->recall, arguments->limit, arguments->timeout,
       {.on_hits = [answer](std::vector<Hit> hits) { answer->OnHits(hits); },
        .on_done = [answer](const SearchSummary& summary) { answer->OnDone(summary); }});
+  if (search == 0) return writer.Finish(TooManySearches());
   writer.OnCancel([&mesh = mesh_, search] { mesh.CancelSearch(search); });
 }
 

@@ -1,5 +1,6 @@
 #include "server/runtime/contacts.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -20,6 +21,10 @@ absl::Status Unknown(const std::string& prefix) {
                {{"prefix", prefix}});
 }
 
+absl::Status Overloaded() {
+  return OverloadedError("this peer has too many searches under way", absl::Seconds(1));
+}
+
 }  // namespace
 
 Contacts::Contacts(PeerContact self, CoreDriver& driver, Catalog& catalog, Dispatcher& dispatcher)
@@ -30,18 +35,20 @@ void Contacts::SetSelf(const PeerContact& self) {
   self_ = self;
 }
 
-void Contacts::Learn(const PeerContact& contact) {
+void Contacts::Learn(const PeerContact& contact, uint64_t version) {
   if (contact.addresses.empty()) return;
   MutexLock lock(&mutex_);
   if (contact.id == self_.id) return;
   auto it = entries_.find(contact.id);
   if (it != entries_.end()) {
-    it->second.contact = contact;
+    const bool stale = version > 0 && version <= it->second.version;
+    if (!stale) it->second.contact = contact;
+    it->second.version = std::max(it->second.version, version);
     ages_.splice(ages_.begin(), ages_, it->second.age);
     return;
   }
   ages_.push_front(contact.id);
-  entries_[contact.id] = Entry{contact, ages_.begin()};
+  entries_[contact.id] = Entry{contact, version, ages_.begin()};
   if (entries_.size() <= kContactsMax) return;
   entries_.erase(ages_.back());
   ages_.pop_back();
@@ -109,21 +116,30 @@ void Contacts::SearchCatalog(const std::string& prefix, Found found, Done done) 
 
 void Contacts::SearchMesh(const std::string& prefix, Found found, Done done) {
   auto state = std::make_shared<Found>(std::move(found));
+  auto shared_done = std::make_shared<Done>(std::move(done));
   SearchHandlers handlers;
   handlers.on_hits = [this, state](std::vector<Hit> hits) {
     for (const Hit& hit : hits) {
       if (hit.record.kind != RecordKind::kPeer) continue;
       PeerContact contact{PeerId{hit.record.id.bytes}, hit.record.addresses};
       if (contact.id != hit.publisher.id) continue;  // Only a peer itself says where it is.
-      Learn(contact);
-      (*state)[contact.id] = contact;
+      Learn(contact, hit.record.version);
+      (*state)[contact.id] = Newest(contact);
     }
   };
-  handlers.on_done = [prefix, state, done = std::move(done)](const SearchSummary&) {
-    done(TheOne(prefix, *state));
+  handlers.on_done = [prefix, state, shared_done](const SearchSummary& summary) {
+    const bool unasked = state->empty() && summary.cut_short == CutShort::kOverloaded;
+    (*shared_done)(unasked ? Overloaded() : TheOne(prefix, *state));
   };
-  driver_.StartSearch(absl::StrCat("kind:peer id:", prefix), 0.99, kCandidatesMax, kResolveTimeout,
-                      std::move(handlers));
+  uint64_t search = driver_.StartSearch(absl::StrCat("kind:peer id:", prefix), 0.99, kCandidatesMax,
+                                        kResolveTimeout, std::move(handlers));
+  if (search == 0) (*shared_done)(Overloaded());
+}
+
+PeerContact Contacts::Newest(const PeerContact& contact) const {
+  MutexLock lock(&mutex_);
+  auto it = entries_.find(contact.id);
+  return it == entries_.end() ? contact : it->second.contact;
 }
 
 }  // namespace panal

@@ -1,5 +1,5 @@
-// Where peers can be dialled: what links, views and hits brought, then the catalog, then a search of the
-// mesh for the peer's record.
+// Where peers can be dialled: what links, views and hits brought, then the catalog, then a search
+// of the mesh for the peer's record.
 //
 // Thread-safe; no method blocks.
 #pragma once
@@ -30,8 +30,10 @@ class Contacts {
   // Everything passed must outlive the contacts.
   Contacts(PeerContact self, CoreDriver& driver, Catalog& catalog, Dispatcher& dispatcher);
 
-  // Remembers where `contact` can be dialled.
-  void Learn(const PeerContact& contact);
+  // Remembers where `contact` can be dialled. `version`: of the peer record that says so; one that
+  // is not newer than the record known already changes nothing. 0: the peer itself says so, which
+  // holds until a newer record comes.
+  void Learn(const PeerContact& contact, uint64_t version = 0);
   void SetSelf(const PeerContact& self);
 
   // Finds a peer by its id. Error: PEER_UNKNOWN.
@@ -46,6 +48,8 @@ class Contacts {
 
   // Contacts in memory whose id begins with `prefix`.
   Found Known(absl::string_view prefix) const;
+  // What is known of the contact's peer by now.
+  PeerContact Newest(const PeerContact& contact) const;
   void SearchCatalog(const std::string& prefix, Found found, Done done);
   void SearchMesh(const std::string& prefix, Found found, Done done);
   static absl::StatusOr<PeerContact> TheOne(const std::string& prefix, const Found& found);
@@ -55,10 +59,13 @@ class Contacts {
   Dispatcher& dispatcher_;
   mutable Mutex mutex_;
   PeerContact self_ ABSL_GUARDED_BY(mutex_);
+
   struct Entry {
     PeerContact contact;
+    uint64_t version = 0;  // Of the newest peer record known; 0: none.
     std::list<PeerId>::iterator age;
   };
+
   std::map<PeerId, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::list<PeerId> ages_ ABSL_GUARDED_BY(mutex_);  // Learned last first.
 };

@@ -48,8 +48,8 @@ PageOutcome OutcomeOf(const absl::StatusOr<StorePageResult>& result) {
 }  // namespace
 
 CoreDriver::CoreDriver(const PeerId& self, const CoreOptions& options, uint64_t seed,
-                       NodeLoop& loop, Dispatcher& dispatcher, Catalog& catalog,
-                       PageSigner& signer, Metrics& metrics)
+                       NodeLoop& loop, Dispatcher& dispatcher, Catalog& catalog, PageSigner& signer,
+                       Metrics& metrics)
     : self_(self),
       loop_(loop),
       dispatcher_(dispatcher),
@@ -68,7 +68,10 @@ LinkEvents CoreDriver::MakeLinkEvents() {
       MutexLock lock(&mutex_);
       versions_[peer.id] = hello.version;
     }
-    Post(LinkUp{std::move(peer), outbound, hello.capacity});
+    const PeerId id = peer.id;
+    order_.PassAlways(id, [this, up = LinkUp{std::move(peer), outbound, hello.capacity}]() mutable {
+      Post(std::move(up));
+    });
   };
   events.on_lost = [this](PeerId peer, absl::Status why) {
     Log(LogLevel::kDebug, "link_lost",
@@ -77,7 +80,7 @@ LinkEvents CoreDriver::MakeLinkEvents() {
       MutexLock lock(&mutex_);
       versions_.erase(peer);
     }
-    Post(LinkLost{peer});
+    order_.PassAlways(peer, [this, peer] { Post(LinkLost{peer}); });
   };
   events.on_dial_failed = [this](PeerId peer, absl::Status why) {
     metrics_.Count(Counter::kDialsFailed);
@@ -86,7 +89,20 @@ LinkEvents CoreDriver::MakeLinkEvents() {
     Post(DialFailed{peer});
   };
   events.on_frame = [this](PeerId from, Frame frame) { OnFrame(from, std::move(frame)); };
+  events.on_fault = [this](PeerId, FrameFault fault) {
+    metrics_.Count(fault == FrameFault::kUnknown ? Counter::kFramesUnknown
+                                                 : Counter::kFramesUndecodable);
+  };
   return events;
+}
+
+std::string CoreDriver::CallerName(const PeerId& from) const {
+  return from == self_ ? std::string(kOwnWork) : from.ToShortText();
+}
+
+void CoreDriver::TryPost(FrameReceived input) {
+  auto task = [this, input = Input(std::move(input))] { Handle(input); };
+  if (!loop_.TryPost(std::move(task))) metrics_.Count(Counter::kMailboxRefused);
 }
 
 void CoreDriver::OnFrame(const PeerId& from, Frame frame) {
@@ -96,29 +112,42 @@ void CoreDriver::OnFrame(const PeerId& from, Frame frame) {
     VerifyThenPost(from, std::move(frame), std::move(pages));
     return;
   }
-  auto task = [this, input = Input(FrameReceived{from, std::move(frame)})] { Handle(input); };
-  if (!loop_.TryPost(std::move(task))) metrics_.Count(Counter::kMailboxRefused);
+  FrameReceived input{from, std::move(frame)};
+  bool passed =
+      order_.Pass(from, [this, input = std::move(input)]() mutable { TryPost(std::move(input)); });
+  if (!passed) metrics_.Count(Counter::kFramesShed);
 }
 
-void CoreDriver::VerifyThenPost(const PeerId& from, Frame frame, std::vector<PagePtr> pages) {
-  auto task = [this, from, frame = std::move(frame), pages = std::move(pages)]() mutable {
-    for (const PagePtr& page : pages) {
-      if (signer_.Verify(*page, absl::Now())) {
-        metrics_.Count(Counter::kPagesVerified);
-        continue;
-      }
-      metrics_.Count(Counter::kPagesRefused);
-      LogLimited(LogLevel::kWarning, "page_refused",
-                 {{"from", from.ToShortText()},
-                  {"publisher", page->header.key.publisher.ToShortText()},
-                  {"number", absl::StrCat(page->header.key.number)}});
-      return;
+bool CoreDriver::VerifyAll(const PeerId& from, const std::vector<PagePtr>& pages) {
+  for (const PagePtr& page : pages) {
+    if (signer_.Verify(*page, absl::Now())) {
+      metrics_.Count(Counter::kPagesVerified);
+      continue;
     }
-    Post(FrameReceived{from, std::move(frame)});
+    metrics_.Count(Counter::kPagesRefused);
+    LogLimited(LogLevel::kWarning, "page_refused",
+               {{"from", from.ToShortText()},
+                {"publisher", page->header.key.publisher.ToShortText()},
+                {"number", absl::StrCat(page->header.key.number)}});
+    return false;
+  }
+  return true;
+}
+
+// A frame that is dropped here is answered by nobody: the sender's range goes elsewhere.
+void CoreDriver::VerifyThenPost(const PeerId& from, Frame frame, std::vector<PagePtr> pages) {
+  const FrameOrder::Place place = order_.Keep(from);
+  if (place == 0) return metrics_.Count(Counter::kFramesShed);
+  auto task = [this, from, place, frame = std::move(frame), pages = std::move(pages)]() mutable {
+    if (!VerifyAll(from, pages)) return order_.Settle(from, place, nullptr);
+    FrameReceived input{from, std::move(frame)};
+    order_.Settle(from, place,
+                  [this, input = std::move(input)]() mutable { TryPost(std::move(input)); });
   };
-  // A refused task is a dropped frame: the sender's range is answered by nobody and sent elsewhere.
-  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, from.ToShortText(), std::move(task));
-  if (!queued.ok()) metrics_.Count(Counter::kMailboxRefused);
+  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, CallerName(from), std::move(task));
+  if (queued.ok()) return;
+  metrics_.Count(Counter::kFramesShed);
+  order_.Settle(from, place, nullptr);
 }
 
 void CoreDriver::Post(Input input) {
@@ -127,7 +156,7 @@ void CoreDriver::Post(Input input) {
 
 void CoreDriver::Handle(const Input& input) {
   Outputs outputs;
-  core_->Handle(input, absl::Now(), outputs);
+  core_->Handle(input, loop_.Now(), outputs);
   for (Output& output : outputs) {
     std::visit([this](auto& one) { Perform(one); }, output);
   }
@@ -150,39 +179,43 @@ void CoreDriver::Perform(ScheduleTimer& output) {
 
 void CoreDriver::Perform(QueryIndex& output) {
   uint64_t token = output.token;
+  std::string caller = CallerName(output.from);
   auto task = [this, query = std::move(output)] {
     IndexAnswered answer{.token = query.token};
     absl::StatusOr<Query> parsed = Query::Parse(query.query);
     if (parsed.ok()) {
-      auto found = catalog_.Search(*parsed, static_cast<int>(query.limit), query.time_max,
-                                   absl::Now());
+      auto found =
+          catalog_.Search(*parsed, static_cast<int>(query.limit), query.time_max, absl::Now());
       if (found.ok()) {
         answer.hits = std::move(found->hits);
         answer.truncated = found->truncated;
         answer.failed = found->out_of_time;
       } else {
         answer.failed = true;
-        LogLimited(LogLevel::kError, "index_failed", {{"why", std::string(found.status().message())}});
+        LogLimited(LogLevel::kError, "index_failed",
+                   {{"why", std::string(found.status().message())}});
       }
     } else {
       answer.failed = true;
     }
     Post(std::move(answer));
   };
-  absl::Status queued = dispatcher_.Submit(WorkClass::kSearch, kOwnWork, std::move(task));
+  absl::Status queued = dispatcher_.Submit(WorkClass::kSearch, caller, std::move(task));
   if (!queued.ok()) Post(IndexAnswered{.token = token, .failed = true});
 }
 
 void CoreDriver::Perform(StorePage& output) {
   uint64_t token = output.token;
+  std::string caller = CallerName(output.from);
   auto task = [this, store = std::move(output)] {
     auto result = catalog_.StorePage(*store.page, store.has_body, absl::Now());
     if (!result.ok()) {
-      LogLimited(LogLevel::kError, "page_not_kept", {{"why", std::string(result.status().message())}});
+      LogLimited(LogLevel::kError, "page_not_kept",
+                 {{"why", std::string(result.status().message())}});
     }
     Post(PageStored{store.token, OutcomeOf(result)});
   };
-  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, kOwnWork, std::move(task));
+  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, caller, std::move(task));
   if (!queued.ok()) Post(PageStored{token, PageOutcome::kFailed});
 }
 
@@ -191,7 +224,8 @@ void CoreDriver::Perform(LoadPage& output) {
     auto page = catalog_.FindPage(load.key);
     Post(PageLoaded{load.token, page.ok() ? *page : nullptr});
   };
-  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, kOwnWork, std::move(task));
+  absl::Status queued =
+      dispatcher_.Submit(WorkClass::kControl, CallerName(output.from), std::move(task));
   if (!queued.ok()) Post(PageLoaded{output.token, nullptr});
 }
 
@@ -199,7 +233,8 @@ void CoreDriver::Perform(RefreshOwnPages& output) {
   auto task = [this, numbers = std::move(output.numbers)] {
     auto pages = signer_.Refresh(numbers, absl::Now());
     if (!pages.ok()) {
-      LogLimited(LogLevel::kError, "refresh_failed", {{"why", std::string(pages.status().message())}});
+      LogLimited(LogLevel::kError, "refresh_failed",
+                 {{"why", std::string(pages.status().message())}});
       return;
     }
     Post(OwnPagesSigned{std::move(*pages), /*spread_now=*/true});
@@ -209,14 +244,14 @@ void CoreDriver::Perform(RefreshOwnPages& output) {
 }
 
 void CoreDriver::Perform(NeighborUp& output) {
-  if (sink_) sink_(output.peer);
+  if (sink_) sink_(output.peer, /*version=*/0);
   Log(LogLevel::kInfo, "neighbor_up",
       {{"peer", output.peer.id.ToShortText()},
        {"address", output.peer.addresses.empty() ? "" : output.peer.addresses[0]}});
   MutexLock lock(&mutex_);
   PeerId id = output.peer.id;
   auto version = versions_.find(id);  // The link may be lost again already.
-  neighbors_[id] = Neighbor{std::move(output.peer), output.outbound, absl::Now(),
+  neighbors_[id] = Neighbor{std::move(output.peer), output.outbound, loop_.Now(),
                             version == versions_.end() ? "" : version->second};
   metrics_.Set(Gauge::kNeighbors, static_cast<double>(neighbors_.size()));
 }
@@ -231,15 +266,24 @@ void CoreDriver::Perform(NeighborDown& output) {
 void CoreDriver::Perform(RememberPeers& output) {
   auto task = [this, peers = std::move(output.peers)] {
     absl::Status kept = catalog_.RememberPeers(peers, absl::Now());
-    if (!kept.ok()) LogLimited(LogLevel::kWarning, "peers_not_kept", {{"why", std::string(kept.message())}});
+    if (!kept.ok())
+      LogLimited(LogLevel::kWarning, "peers_not_kept", {{"why", std::string(kept.message())}});
   };
   // Losing one batch is harmless: the next shuffle brings another.
   (void)dispatcher_.Submit(WorkClass::kControl, kOwnWork, std::move(task));
 }
 
+bool CoreDriver::IsNeighbor(const PeerId& peer) const {
+  MutexLock lock(&mutex_);
+  return neighbors_.contains(peer);
+}
+
 void CoreDriver::Perform(SearchHits& output) {
   if (sink_) {
-    for (const Hit& hit : output.hits) sink_(hit.publisher);
+    for (const Hit& hit : output.hits) {
+      // A neighbor itself said where it is, when the link came up.
+      if (!IsNeighbor(hit.publisher.id)) sink_(hit.publisher, hit.publisher_version);
+    }
   }
   auto it = searches_.find(output.request);
   if (it == searches_.end()) return;
@@ -252,7 +296,7 @@ void CoreDriver::Perform(SearchDone& output) {
   if (it == searches_.end()) return;
   Search search = std::move(it->second);
   searches_.erase(it);
-  metrics_.ObserveSearch(absl::Now() - search.begun, output.summary.recall);
+  metrics_.ObserveSearch(loop_.Now() - search.begun, output.summary.recall);
   if (!output.summary.complete) metrics_.Count(Counter::kSearchesIncomplete);
   search.handlers.on_done(output.summary);
 }
@@ -284,11 +328,13 @@ uint64_t CoreDriver::StartSearch(absl::string_view query, double recall, uint32_
   uint64_t id = next_search_.fetch_add(1);
   metrics_.Count(Counter::kSearches);
   SearchRequested request{id, std::string(query), recall, limit, timeout};
-  loop_.Post([this, id, request = std::move(request), handlers = std::move(handlers)]() mutable {
-    searches_[id] = Search{std::move(handlers), absl::Now()};
+  auto task = [this, id, request = std::move(request), handlers = std::move(handlers)]() mutable {
+    searches_[id] = Search{std::move(handlers), loop_.Now()};
     Handle(request);
-  });
-  return id;
+  };
+  if (loop_.TryPost(std::move(task))) return id;
+  metrics_.Count(Counter::kSearchesRefused);
+  return 0;
 }
 
 void CoreDriver::CancelSearch(uint64_t search) {
@@ -299,8 +345,7 @@ void CoreDriver::CancelSearch(uint64_t search) {
 
 void CoreDriver::SignAndSpread() {
   if (signing_.fetch_add(1) > 0) return;  // The run under way begins anew when it ends.
-  absl::Status queued =
-      dispatcher_.Submit(WorkClass::kControl, kOwnWork, [this] { RunSigning(); });
+  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, kOwnWork, [this] { RunSigning(); });
   if (queued.ok()) return;
   signing_.store(0);
   // The dirty marks are on disk: the next change, or the next start, signs them.
@@ -321,7 +366,8 @@ bool CoreDriver::SignAllNow() {
   while (true) {
     auto pages = signer_.SignDirty(absl::Now());
     if (!pages.ok()) {
-      LogLimited(LogLevel::kError, "signing_failed", {{"why", std::string(pages.status().message())}});
+      LogLimited(LogLevel::kError, "signing_failed",
+                 {{"why", std::string(pages.status().message())}});
       loop_.PostAfter(absl::Seconds(1), [this] { SignAndSpread(); });
       return false;
     }
@@ -342,7 +388,7 @@ void CoreDriver::LeaveMesh(std::function<void()> left) {
 std::vector<NeighborInfo> CoreDriver::Neighbors() const {
   MutexLock lock(&mutex_);
   std::vector<NeighborInfo> infos;
-  absl::Time now = absl::Now();
+  absl::Time now = loop_.Now();
   for (const auto& [id, neighbor] : neighbors_) {
     infos.push_back({neighbor.contact, neighbor.outbound, now - neighbor.since, neighbor.version});
   }

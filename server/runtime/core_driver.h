@@ -1,6 +1,7 @@
-// Drives processing::Core: the runtime's side of the contract in server/processing/core.h. Feeds it inputs
-// on the node loop and performs every output: frames to Links, index and page work to workers, timers to
-// the loop. Verifies the signature of every page in a frame before the frame enters.
+// Drives processing::Core: the runtime's side of the contract in server/processing/core.h. Feeds it
+// inputs on the node loop and performs every output: frames to Links, index and page work to
+// workers, timers to the loop. Verifies the signature of every page in a frame before the frame
+// enters.
 //
 // Thread-safe; no method blocks unless it says so.
 #pragma once
@@ -19,6 +20,7 @@
 #include "server/application/mesh.h"
 #include "server/data/catalog/catalog.h"
 #include "server/processing/core.h"
+#include "server/runtime/frame_order.h"
 #include "server/runtime/links.h"
 #include "server/runtime/metrics.h"
 #include "server/runtime/node_loop.h"
@@ -35,29 +37,36 @@ class CoreDriver {
 
   // Events to give to the links.
   LinkEvents MakeLinkEvents();
+
   void SetLinks(Links* links) { links_ = links; }
 
   // Feeds one input.
   void Post(Input input);
 
+  // See Mesh::StartSearch.
   uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit,
                        absl::Duration timeout, SearchHandlers handlers);
   void CancelSearch(uint64_t search);
 
-  // Signs what is dirty and spreads it, soon. Calls that come while it works are served by one more run.
+  // Signs what is dirty and spreads it, soon. Calls that come while it works are served by one more
+  // run.
   void SignAndSpread();
-  // The same before it returns: what was dirty is signed, indexed and on its way. Where signing fails it
-  // is tried again later. Blocking (disk): call from a worker.
+  // The same before it returns: what was dirty is signed, indexed and on its way. Where signing
+  // fails it is tried again later. Blocking (disk): call from a worker.
   void SignAndSpreadNow();
 
-  // Calls `left` on the node loop once every neighbor was told.
+  // Calls `left` on the node loop once every neighbor has closed its link, or had its time to.
   void LeaveMesh(std::function<void()> left);
 
   // Ascending ids.
   std::vector<NeighborInfo> Neighbors() const;
   MeshEstimate Estimate() const;
-  // Called on the node loop with every contact that hits, links and views bring.
-  void SetContactSink(std::function<void(const PeerContact&)> sink) { sink_ = std::move(sink); }
+
+  // Called on the node loop with every contact that hits and links bring. `version`: of the peer
+  // record that says so; 0: the peer itself said so, over a link.
+  void SetContactSink(std::function<void(const PeerContact&, uint64_t version)> sink) {
+    sink_ = std::move(sink);
+  }
 
  private:
   struct Neighbor {
@@ -66,14 +75,22 @@ class CoreDriver {
     absl::Time since;
     std::string version;
   };
+
   struct Search {
     SearchHandlers handlers;
     absl::Time begun;
   };
 
   void OnFrame(const PeerId& from, Frame frame);
+  // Posts what came from outside, where the mailbox has room.
+  void TryPost(FrameReceived input);
+  // Who work is done for, to the dispatcher.
+  std::string CallerName(const PeerId& from) const;
+  // Whether the signatures of all pages that `from` sent are their publishers'.
+  bool VerifyAll(const PeerId& from, const std::vector<PagePtr>& pages);
   void VerifyThenPost(const PeerId& from, Frame frame, std::vector<PagePtr> pages);
   void Handle(const Input& input);
+  bool IsNeighbor(const PeerId& peer) const;
   void RunSigning();
   // False: it failed, and another run is due.
   bool SignAllNow();
@@ -102,7 +119,8 @@ class CoreDriver {
   PageSigner& signer_;
   Metrics& metrics_;
   Links* links_ = nullptr;
-  std::function<void(const PeerContact&)> sink_;
+  std::function<void(const PeerContact&, uint64_t)> sink_;
+  FrameOrder order_;
 
   // Owned by the node loop.
   Random random_;

@@ -305,6 +305,10 @@ void GrpcLinks::OnUnknownFrame(const LinkStreamPtr& stream, bool empty) {
   Perform(std::move(work));
 }
 
+void GrpcLinks::OnBadFrame(const LinkStreamPtr& stream) {
+  if (events_.on_fault) events_.on_fault(stream->peer(), FrameFault::kUndecodable);
+}
+
 void GrpcLinks::OnTimer(const LinkStreamPtr& stream) {
   Work work;
   bool idle = false;

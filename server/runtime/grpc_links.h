@@ -3,7 +3,6 @@
 
 #include <grpcpp/generic/async_generic_service.h>
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <optional>
@@ -48,15 +47,14 @@ class GrpcLinks final : public Links, private LinkStreamOwner {
   void SetHello(Hello hello) override;
   void Shutdown() override;
 
-  // Frames that were ignored because their case is not known.
-  int64_t unknown_frames() const { return unknown_frames_; }
-
  private:
   void OnHello(const LinkStreamPtr& stream, Hello hello) override;
   void OnFrame(const LinkStreamPtr& stream, Frame frame) override;
   void OnTimer(const LinkStreamPtr& stream) override;
 
   void OnUnknownFrame(const LinkStreamPtr& stream, bool empty) override;
+
+  void OnBadFrame(const LinkStreamPtr& stream) override;
 
   void OnEnded(const LinkStreamPtr& stream, absl::Status why) override;
 
@@ -80,7 +78,6 @@ class GrpcLinks final : public Links, private LinkStreamOwner {
   PeerChannels& channels_;
   const int probes_max_;
   OrderedEvents ordered_;
-  std::atomic<int64_t> unknown_frames_ = 0;
 
   mutable Mutex mutex_;
   Condition ended_;

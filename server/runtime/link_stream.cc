@@ -160,6 +160,7 @@ LinkStream::Stage LinkStream::Advance() {
 
 // The acceptor can say why; all the dialler can do is to go.
 void LinkStream::Refuse(absl::Status why) {
+  owner_.OnBadFrame(shared_from_this());
   if (outbound_) {
     Abort(std::move(why));
   } else {

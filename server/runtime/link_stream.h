@@ -38,6 +38,8 @@ class LinkStreamOwner {
   virtual void OnTimer(const LinkStreamPtr& stream) = 0;
   // A later frame of a case that is not known, or of none (`empty`). As OnFrame.
   virtual void OnUnknownFrame(const LinkStreamPtr& stream, bool empty) = 0;
+  // A message that is no frame, or a Hello out of place. The stream is ended then.
+  virtual void OnBadFrame(const LinkStreamPtr& stream) = 0;
   // Once, last. `why` is not OK.
   virtual void OnEnded(const LinkStreamPtr& stream, absl::Status why) = 0;
 };

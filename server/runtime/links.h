@@ -1,13 +1,14 @@
 // Links to neighbors: the PeerObject/Link streams, dialled and accepted, as one table by peer id.
 //
-// The runtime's end of the contract in server/processing/core.h, point 1. Keeps one link a peer (on a
-// double dial the connection dialled by the lower id stays), exchanges Hello and credential before it
-// reports a link, bounds what may queue on a link (kLinkQueueMax bytes; a neighbor that reads slower is
-// dropped), and coalesces nothing: one frame a message.
+// The runtime's end of the contract in server/processing/core.h, point 1. Keeps one link a peer (on
+// a double dial the connection dialled by the lower id stays), exchanges Hello and credential
+// before it reports a link, bounds what may queue on a link (kLinkQueueMax bytes; a neighbor that
+// reads slower is dropped), and coalesces nothing: one frame a message.
 //
 // Thread-safe; no method blocks; events come on gRPC threads and must only post.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,11 +29,19 @@ inline constexpr int kLinksMax = 1024;
 // Addresses being asked for their peer at once (DialAddress). OVERLOADED beyond. Guess.
 inline constexpr int kProbesMax = 64;
 
+// What is wrong with a message that is no frame.
+enum class FrameFault : uint8_t {
+  kUndecodable,  // Out of its ranges, or out of place; the link ends.
+  kUnknown,      // Of a kind that a later version may know; ignored.
+};
+
 struct LinkEvents {
   std::function<void(PeerContact peer, bool outbound, Hello hello)> on_up;
   std::function<void(PeerId peer, absl::Status why)> on_lost;
   std::function<void(PeerId peer, absl::Status why)> on_dial_failed;
   std::function<void(PeerId peer, Frame frame)> on_frame;
+  // Only counted. May be empty.
+  std::function<void(PeerId peer, FrameFault fault)> on_fault;
 };
 
 class Links {

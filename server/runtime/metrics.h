@@ -1,5 +1,5 @@
-// What a peer measures of itself, for Prometheus. Names: `panal_<subsystem>_<what>_<unit>[_total]`, never
-// labelled by an object's id. The table of all metrics stands in metrics.cc.
+// What a peer measures of itself, for Prometheus. Names: `panal_<subsystem>_<what>_<unit>[_total]`,
+// never labelled by an object's id. The table of all metrics stands in metrics.cc.
 //
 // Thread-safe. prometheus-cpp is included in metrics.cc only.
 #pragma once
@@ -15,10 +15,14 @@ namespace panal {
 enum class Counter : uint8_t {
   kFramesReceived,
   kFramesRefused,
+  kFramesUndecodable,
+  kFramesUnknown,
+  kFramesShed,
   kPagesVerified,
   kPagesRefused,
   kSearches,
   kSearchesIncomplete,
+  kSearchesRefused,
   kSearchHits,
   kFetches,
   kFetchesFailed,

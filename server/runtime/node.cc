@@ -36,7 +36,8 @@
 namespace panal {
 namespace {
 
-// Peers of earlier runs that are tried at start. Guess: the passive view's size.
+// Peers of earlier runs that are tried at start. Guess: the passive view (48) and some that are
+// gone; the catalog keeps more of them.
 constexpr int kKnownPeersAtStart = 64;
 // Period in which pages that expired are dropped. Guess: far below a page's lifetime.
 constexpr absl::Duration kExpiryInterval = absl::Minutes(1);
@@ -64,24 +65,34 @@ class NodeImpl final : public Node, public Mesh {
   }
 
   const NodeAddresses& addresses() const override { return addresses_; }
+
   Mesh& mesh() override { return *this; }
+
   void Stop() override;
 
   // --- Mesh ---
   PeerStatus Status() override;
+
   std::vector<NeighborInfo> Neighbors() override { return driver_->Neighbors(); }
+
   uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit,
                        absl::Duration timeout, SearchHandlers handlers) override {
     return driver_->StartSearch(query, recall, limit, timeout, std::move(handlers));
   }
+
   void CancelSearch(uint64_t search) override { driver_->CancelSearch(search); }
+
   uint64_t StartFetch(FetchRequest request, FetchHandlers handlers) override;
+
   void CancelFetch(uint64_t fetch) override { fetcher_->Cancel(fetch); }
+
   void SpreadChanges() override { driver_->SignAndSpreadNow(); }
+
   void ResolvePeer(std::string prefix,
                    std::function<void(absl::StatusOr<PeerContact>)> done) override {
     contacts_->Resolve(prefix, std::move(done));
   }
+
   std::vector<Finding> Diagnose() override {
     return DiagnosePeer(Status(), options_, *catalog_, *blocks_, data_dir_->path());
   }
@@ -101,7 +112,9 @@ class NodeImpl final : public Node, public Mesh {
   absl::Status Publish();
   absl::Status Join();
   std::unique_ptr<Fetcher> MakeFetcher();
+
   PeerContact Self() const { return {identity_->peer_id(), self_addresses_}; }
+
   void DropExpired();
   void RememberNeighbors();
   std::string MetricsText();
@@ -157,15 +170,17 @@ absl::Status NodeImpl::OpenMesh() {
   driver_ = std::make_unique<CoreDriver>(self, options_.core, RandomSeedFromSystem(), loop_,
                                          *dispatcher_, *catalog_, *signer_, metrics_);
   contacts_ = std::make_unique<Contacts>(PeerContact{self, {}}, *driver_, *catalog_, *dispatcher_);
-  driver_->SetContactSink([this](const PeerContact& contact) { contacts_->Learn(contact); });
+  driver_->SetContactSink(
+      [this](const PeerContact& contact, uint64_t version) { contacts_->Learn(contact, version); });
   router_ = std::make_unique<Router>(self, nullptr);
   Hello hello{.capacity = options_.core.capacity, .version = std::string(kVersion)};
   PANAL_ASSIGN_OR_RETURN(
       mesh_port_,
-      MeshPort::Open({.listen = options_.mesh_listen, .mesh = mesh_id_}, *identity_, hello,
-                     driver_->MakeLinkEvents(), [this](CallPtr call) { router_->Route(call); },
-                     *files_, *dispatcher_,
-                     [this](const PeerId& peer, auto done) { contacts_->Find(peer, std::move(done)); }));
+      MeshPort::Open(
+          {.listen = options_.mesh_listen, .mesh = mesh_id_}, *identity_, hello,
+          driver_->MakeLinkEvents(), [this](CallPtr call) { router_->Route(call); }, *files_,
+          *dispatcher_,
+          [this](const PeerId& peer, auto done) { contacts_->Find(peer, std::move(done)); }));
   self_addresses_ =
       options_.advertise.empty() ? AddressesOf(mesh_port_->address()) : options_.advertise;
   hello.addresses = self_addresses_;
@@ -196,6 +211,7 @@ std::unique_ptr<Fetcher> NodeImpl::MakeFetcher() {
   host.cancel_search = [this](uint64_t search) { driver_->CancelSearch(search); };
   host.lookup = [this](const PeerId& peer, auto done) { contacts_->Find(peer, std::move(done)); };
   host.pages_changed = [this] { driver_->SignAndSpread(); };
+  host.now = [this] { return loop_.Now(); };
   host.seed = RandomSeedFromSystem();
   return Fetcher::Create({}, *files_, *dispatcher_, mesh_port_->blocks(), std::move(host));
 }
@@ -204,22 +220,21 @@ absl::Status NodeImpl::OpenObjects() {
   health_ = std::make_shared<HealthServant>(*dispatcher_, *router_);
   PANAL_RETURN_IF_ERROR(router_->Add(
       std::make_shared<PeerServant>(*dispatcher_, *router_, *this, *catalog_, *blocks_)));
-  PANAL_RETURN_IF_ERROR(router_->Add(
-      std::make_shared<FileServant>(*dispatcher_, *files_, *catalog_, *this,
-                                    ResolveRoots(options_.roots))));
+  PANAL_RETURN_IF_ERROR(router_->Add(std::make_shared<FileServant>(
+      *dispatcher_, *files_, *catalog_, *this, ResolveRoots(options_.roots))));
   PANAL_RETURN_IF_ERROR(router_->Add(std::make_shared<SearchServant>(*dispatcher_, *this)));
   PANAL_RETURN_IF_ERROR(router_->Add(health_));
   for (auto& servant : MakeReflectionServants(*dispatcher_, *router_)) {
     PANAL_RETURN_IF_ERROR(router_->Add(servant));
-  host.now = [this] { return loop_.Now(); };
   }
   PANAL_ASSIGN_OR_RETURN(api_port_, ApiPort::Open({.listen = options_.api_listen},
                                                   [this](CallPtr call) { router_->Route(call); }));
   if (options_.http_listen != "off") {
     PANAL_ASSIGN_OR_RETURN(
-        http_port_, HttpPort::Open(options_.http_listen,
-                                   {.metrics = [this] { return MetricsText(); },
-                                    .health = [this](bool* healthy) { return HealthText(healthy); }}));
+        http_port_,
+        HttpPort::Open(options_.http_listen,
+                       {.metrics = [this] { return MetricsText(); },
+                        .health = [this](bool* healthy) { return HealthText(healthy); }}));
   }
   addresses_ = {identity_->peer_id(), api_port_->address(), mesh_port_->address(),
                 http_port_ != nullptr ? http_port_->address() : ""};
@@ -239,7 +254,6 @@ absl::Status NodeImpl::Publish() {
                 .name = identity_->peer_id().ToText(),
                 .id = Sha256Digest{identity_->peer_id().bytes},
                 .attributes = {{"version", std::string(kVersion)}},
-                .version = static_cast<uint64_t>(absl::ToUnixMillis(started_)),
                 .addresses = self_addresses_};
   PANAL_RETURN_IF_ERROR(SignAnewInAnotherMesh());
   PANAL_RETURN_IF_ERROR(catalog_->SetPeerRecord(record));
@@ -284,7 +298,7 @@ void NodeImpl::DropExpired() {
 uint64_t NodeImpl::StartFetch(FetchRequest request, FetchHandlers handlers) {
   metrics_.Count(Counter::kFetches);
   handlers.on_done = [this, done = std::move(handlers.on_done)](const absl::Status& status,
-                                                               const FetchProgress& progress) {
+                                                                const FetchProgress& progress) {
     if (!status.ok()) metrics_.Count(Counter::kFetchesFailed);
     done(status, progress);
   };
@@ -363,8 +377,8 @@ std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\
 
 std::string NodeAddresses::ReadyLine() const {
   return absl::StrCat("ready {\"peer_id\":", Quoted(peer_id.ToText()), ",\"api\":", Quoted(api),
-                      ",\"mesh\":", Quoted(mesh), ",\"http\":", http.empty() ? "null" : Quoted(http),
-                      "}");
+                      ",\"mesh\":", Quoted(mesh),
+                      ",\"http\":", http.empty() ? "null" : Quoted(http), "}");
 }
 
 absl::StatusOr<std::unique_ptr<Node>> Node::Start(NodeOptions options) {

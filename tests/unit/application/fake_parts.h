@@ -33,7 +33,7 @@ class FakeMesh final : public Mesh {
     search_limit = limit;
     search_timeout = timeout;
     search = std::move(handlers);
-    return 7;
+    return search_number;
   }
 
   void CancelSearch(uint64_t number) override { cancelled_searches.push_back(number); }
@@ -63,6 +63,7 @@ class FakeMesh final : public Mesh {
   std::string search_query;
   double search_recall = 0;
   uint32_t search_limit = 0;
+  uint64_t search_number = 7;
   absl::Duration search_timeout;
   SearchHandlers search;
   std::vector<uint64_t> cancelled_searches;

@@ -137,13 +137,24 @@ TEST_F(SearchServantTest, SendsAsManyHitsAsItsLimitAndSaysSo) {
 
 TEST_F(SearchServantTest, SaysWhyItWasCutShort) {
   const std::vector<std::pair<CutShort, std::string>> cases = {
-      {CutShort::kTimeout, "timeout"},
-      {CutShort::kPeersLost, "peers lost"},
-      {CutShort::kOverloaded, "overloaded"}};
+      {CutShort::kTimeout, "timeout"}, {CutShort::kPeersLost, "peers lost"}};
   for (const auto& [cut_short, name] : cases) {
     auto call = Begin(kSearch, Query("report"));
     mesh.search.on_done({.cut_short = cut_short});
     EXPECT_EQ(call->Messages<v1::SearchResponse>()[0].summary().cut_short(), name);
+  }
+}
+
+TEST_F(SearchServantTest, RefusesOneSearchTooManyAndSaysWhenToTryAgain) {
+  auto refused_by_the_mesh = Begin(kSearch, Query("report"));
+  mesh.search.on_done({.mesh_size = 9, .cut_short = CutShort::kOverloaded});
+  mesh.search_number = 0;
+  auto refused_by_the_mailbox = Begin(kSearch, Query("report"));
+
+  for (const auto& call : {refused_by_the_mesh, refused_by_the_mailbox}) {
+    EXPECT_EQ(ReasonOf(call->status()), ErrorReason::kOverloaded);
+    EXPECT_EQ(RetryAfterOf(call->status()), absl::Seconds(1));
+    EXPECT_THAT(call->written, SizeIs(0));
   }
 }
 

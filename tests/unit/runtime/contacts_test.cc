@@ -81,6 +81,21 @@ TEST_F(ContactsTest, TakesTheAddressesLearnedLastAndNoneWithout) {
   EXPECT_EQ(Resolve(self_.id.ToText()).value(), self_);
 }
 
+TEST_F(ContactsTest, AStaleRecordDoesNotOverwriteAFreshOne) {
+  const PeerId id = Contact("moving").id;
+  auto addresses = [&] { return Resolve(id.ToText()).value().addresses; };
+  contacts_.Learn({id, {"second:1"}}, 2);
+  contacts_.Learn({id, {"first:1"}}, 1);
+  EXPECT_EQ(addresses(), std::vector<std::string>{"second:1"});
+
+  // A link knows better, and a record that is no newer does not change that.
+  contacts_.Learn({id, {"linked:1"}});
+  contacts_.Learn({id, {"second:1"}}, 2);
+  EXPECT_EQ(addresses(), std::vector<std::string>{"linked:1"});
+  contacts_.Learn({id, {"third:1"}}, 3);
+  EXPECT_EQ(addresses(), std::vector<std::string>{"third:1"});
+}
+
 TEST_F(ContactsTest, FindsWhatTheCatalogRemembers) {
   PeerContact kept = Contact("kept");
   ASSERT_TRUE(catalog_->RememberPeers({kept}, absl::Now()).ok());

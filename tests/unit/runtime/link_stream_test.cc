@@ -29,12 +29,14 @@ class Recorder final : public LinkStreamOwner {
     stream->ReadNext();
   }
 
+  void OnBadFrame(const LinkStreamPtr&) override { ++bad; }
+
   void OnEnded(const LinkStreamPtr&, absl::Status status) override {
     ++ended;
     why = status;
   }
 
-  int hellos = 0, frames = 0, unknown = 0, ended = 0;
+  int hellos = 0, frames = 0, unknown = 0, bad = 0, ended = 0;
   absl::Status why;
 };
 
@@ -147,6 +149,7 @@ TEST(LinkStream, RefusesAFirstFrameThatIsNoHello) {
   stream->Come(EncodeFrame(Join{}));
   stream->GrpcDone();
 
+  EXPECT_EQ(recorder.bad, 1);
   EXPECT_TRUE(stream->call_ended);
   EXPECT_EQ(ReasonOf(recorder.why), ErrorReason::kFrameInvalid);
 }
@@ -171,6 +174,7 @@ TEST(LinkStream, CountsAndIgnoresAFrameOfAnUnknownCase) {
   stream->Come(absl::string_view("\xfa\x01\x00", 3));  // Field 31, length 0.
 
   EXPECT_EQ(recorder.unknown, 1);
+  EXPECT_EQ(recorder.bad, 0);
   EXPECT_TRUE(stream->reading);
   EXPECT_FALSE(stream->call_ended);
 }
@@ -190,6 +194,7 @@ TEST(LinkStream, RefusesAFrameOneByteTooLarge) {
   beyond->GrpcDone();
 
   EXPECT_FALSE(at_limit->call_ended);
+  EXPECT_EQ(recorder.bad, 1);
   EXPECT_EQ(ReasonOf(recorder.why), ErrorReason::kFrameTooLarge);
 }
 
