@@ -7,6 +7,7 @@
 #include <set>
 
 #include "common/base/random.h"
+#include "common/model/hit_limit.h"
 #include "tests/support/catalog_support.h"
 
 namespace panal::catalog_test {
@@ -295,16 +296,33 @@ class Walk {
     }
   }
 
+  // What the limit of a search counts: an id, or an object, which has none.
+  static std::string WhatIsFound(const Record& record, const PeerId& publisher) {
+    return record.kind == RecordKind::kObject ? publisher.ToText() + record.name
+                                              : record.id.ToText();
+  }
+
+  static size_t CountTold(const std::map<std::string, std::map<PeerId, size_t>>& by_id) {
+    size_t told = 0;
+    for (const auto& [id, publishers] : by_id) {
+      for (const auto& [publisher, names] : publishers)
+        told += std::min(names, kNamesPerPublisherMax);
+    }
+    return told;
+  }
+
   void Search() {
     std::string text = RandomQuery(2);
     auto query = Query::Parse(text);
     ASSERT_TRUE(query.ok()) << text << ": " << query.status();
     std::multiset<std::string> expected;
+    std::map<std::string, std::map<PeerId, size_t>> by_id;
     for (const auto& [key, page] : model_.pages) {
       if (static_cast<int64_t>(page.header.expires_ms) <= absl::ToUnixMillis(now_)) continue;
       for (const Record& record : page.records) {
         if (Matches(*query, record, key.publisher)) {
           expected.insert(Describe(record) + key.publisher.ToText());
+          ++by_id[WhatIsFound(record, key.publisher)][key.publisher];
         }
       }
     }
@@ -313,11 +331,17 @@ class Walk {
     auto result = catalog_->Search(*query, limit, absl::Minutes(5), now_);
 
     ASSERT_TRUE(result.ok()) << text << ": " << result.status();
-    EXPECT_EQ(result->truncated, expected.size() > static_cast<size_t>(limit)) << text;
+    EXPECT_EQ(result->truncated, by_id.size() > static_cast<size_t>(limit)) << text;
     std::multiset<std::string> found;
-    for (const Hit& hit : result->hits)
+    std::set<std::string> ids;
+    for (const Hit& hit : result->hits) {
       found.insert(Describe(hit.record) + hit.publisher.id.ToText());
-    EXPECT_EQ(found.size(), std::min(expected.size(), static_cast<size_t>(limit))) << text;
+      ids.insert(WhatIsFound(hit.record, hit.publisher.id));
+    }
+    EXPECT_EQ(ids.size(), std::min(by_id.size(), static_cast<size_t>(limit))) << text;
+    if (!result->truncated) {
+      EXPECT_EQ(found.size(), CountTold(by_id)) << text;
+    }
     EXPECT_TRUE(std::includes(expected.begin(), expected.end(), found.begin(), found.end()))
         << text;
   }
