@@ -26,7 +26,7 @@ endif()
 if(PANAL_TESTS)
   find_package(GTest REQUIRED)
 endif()
-if(PANAL_BENCH)
+if(PANAL_TESTS AND PANAL_BENCH)
   find_package(benchmark REQUIRED)
 endif()
 
