@@ -17,7 +17,10 @@ install(DIRECTORY ${CMAKE_BINARY_DIR}/proto/panal DESTINATION ${CMAKE_INSTALL_IN
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/proto/panal DESTINATION ${CMAKE_INSTALL_DATADIR}/panal/proto
         COMPONENT development FILES_MATCHING PATTERN "*.proto")
 
-install(TARGETS panald panal panal-sim RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
+install(TARGETS panald panal RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
+if(TARGET panal-sim) # It is built with the tests.
+  install(TARGETS panal-sim RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
+endif()
 
 set(PANAL_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/panal)
 install(EXPORT panalTargets NAMESPACE panal:: DESTINATION ${PANAL_PACKAGE_DIR} COMPONENT development)

@@ -20,8 +20,10 @@ find_package(spdlog CONFIG REQUIRED)
 if(PANAL_GRPC)
   find_package(Protobuf REQUIRED) # Debian 12 ships only the module form.
   find_package(gRPC CONFIG REQUIRED)
-  find_package(CLI11 CONFIG REQUIRED)
   find_package(prometheus-cpp CONFIG REQUIRED)
+endif()
+if(PANAL_GRPC OR PANAL_TESTS)
+  find_package(CLI11 CONFIG REQUIRED) # For the programs; the simulator's is built with the tests.
 endif()
 if(PANAL_TESTS)
   find_package(GTest REQUIRED)
