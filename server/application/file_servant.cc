@@ -109,11 +109,10 @@ class RangeSource final : public MessageSource<v1::ReadFileResponse> {
     // What was removed is not fetched again.
     if (!IsDamage(error) || mended_at_ == at_ || !files_.Find(id_).ok()) return false;
     mended_at_ = at_;
-    mesh_.StartFetch(
-        {.id = id_, .timeout = kFetchTimeoutDefault, .repair = true},
-        {.on_progress = [](const FetchProgress&) {},
-         .on_done = [again = std::move(again)](const absl::Status&,
-                                               const FetchProgress&) { again(); }});
+    mesh_.StartFetch({.id = id_, .timeout = kFetchTimeoutDefault, .repair = true},
+                     {.on_progress = [](const FetchProgress&) {},
+                      .on_done = [again = std::move(again)](const absl::Status&,
+                                                            const FetchProgress&) { again(); }});
     return true;
   }
 
