@@ -52,12 +52,15 @@ void BlockSources::Opened(const PeerId& source, uint64_t generation,
 }
 
 BlocksEvents BlockSources::EventsOf(const PeerId& source, uint64_t generation) {
-  // Everything but blocks goes to the loop; an event of a session that was replaced is dropped there.
+  // Everything but blocks goes to the loop; an event of a session that was replaced is dropped
+  // there.
   auto on_loop = [this, alive = alive_, source, generation](auto react) {
     post_([this, alive, source, generation, react = std::move(react)]() mutable {
       if (!*alive) return;
       Session* session = Current(source, generation);
-      if (session != nullptr) react(*session);
+      if (session == nullptr) return;
+      ++session->answers;
+      react(*session);
     });
   };
   BlocksEvents events;
@@ -95,6 +98,11 @@ void BlockSources::WantBlock(const PeerId& source, const FileId& file, uint32_t 
   Session& session = SessionOf(source);
   session.waiting.push_back({file, /*manifest=*/false, index, size_bytes});
   Flush(session);
+}
+
+uint64_t BlockSources::AnswersFrom(const PeerId& source) const {
+  auto it = sessions_.find(source);
+  return it == sessions_.end() ? 0 : it->second.answers;
 }
 
 void BlockSources::Flush(Session& session) {

@@ -1,5 +1,5 @@
-// The Blocks streams to the sources of fetches: one a source, shared by all contents that are received from
-// it. Wants beyond what a stream may have unanswered wait here.
+// The Blocks streams to the sources of fetches: one a source, shared by all contents that are
+// received from it. Wants beyond what a stream may have unanswered wait here.
 //
 // All state belongs to the node loop; only on_block comes on the reader's thread.
 #pragma once
@@ -40,6 +40,8 @@ class BlockSources {
   // Opens the stream where there is none; failures come by on_closed.
   void WantManifest(const PeerId& source, const FileId& file);
   void WantBlock(const PeerId& source, const FileId& file, uint32_t index, uint32_t size_bytes);
+  // How often `source` has answered since its stream was opened, whatever it was asked for.
+  uint64_t AnswersFrom(const PeerId& source) const;
   // Closes the streams to sources for which `needed` is false.
   void CloseUnless(const std::function<bool(const PeerId&)>& needed);
   void CloseAll();
@@ -51,8 +53,10 @@ class BlockSources {
     uint32_t index = 0;
     uint32_t size_bytes = 0;
   };
+
   struct Session {
     uint64_t generation = 0;
+    uint64_t answers = 0;
     bool opening = true;
     std::unique_ptr<BlocksStream> stream;
     std::deque<Want> waiting;  // At most what the schedulers have under way.

@@ -10,9 +10,13 @@
 namespace panal {
 namespace {
 
-// A manifest that does not come within this time is asked from another source. Guess: a dial and a
-// read.
+// A source that was asked for a manifest and sends nothing at all for this time is given up; search
+// may find it again. Guess: a dial and a read.
 constexpr absl::Duration kManifestTimeout = absl::Seconds(10);
+// One that answers other things is slow, not silent, up to this time. Guess: what a peer with a
+// long queue takes on a machine that is overloaded.
+constexpr absl::Duration kManifestWaitMax = absl::Minutes(5);
+constexpr char kNoManifest[] = "no manifest within 10 s";
 
 // Bits of docs/protocol/files.md: bit i of byte i/8, least significant first. Empty: all are held.
 std::vector<bool> HeldFromBitmap(const std::string& bitmap, size_t blocks) {
@@ -114,8 +118,7 @@ void ContentReceiver::AskManifest() {
   std::advance(it, static_cast<long>(random_.Below(sources_untried_.size())));
   manifest_source_ = *it;
   sources_untried_.erase(it);
-  manifest_asked_ = host_.now();
-  blocks_.WantManifest(*manifest_source_, id_);
+  manifest_asked_ = AskNow(*manifest_source_);
 }
 
 void ContentReceiver::OnManifest(const PeerId& source, ManifestAnswer answer, absl::Time now) {
@@ -262,8 +265,9 @@ void ContentReceiver::OnBlockReceived(const PeerId& source, uint32_t index,
 void ContentReceiver::Tick(absl::Time now) {
   if (ended_) return;
   if (fetch_ == nullptr) {
-    if (manifest_source_ && !manifest_ && now - manifest_asked_ > kManifestTimeout) {
-      OnRefused(*manifest_source_, /*manifest=*/true, 0, "no manifest within 10 s", now);
+    if (manifest_source_ && !manifest_ && IsSilent(*manifest_source_, manifest_asked_, now)) {
+      sources_known_.erase(*manifest_source_);
+      OnRefused(*manifest_source_, /*manifest=*/true, 0, kNoManifest, now);
     } else if (!manifest_source_ && searching_) {
       host_.find_sources(id_);
     }
@@ -276,17 +280,31 @@ void ContentReceiver::Tick(absl::Time now) {
   if (dirty_ && now - last_checkpoint_ >= kCheckpointInterval) Checkpoint();
 }
 
+ContentReceiver::Asked ContentReceiver::AskNow(const PeerId& source) {
+  blocks_.WantManifest(source, id_);
+  return {.at = host_.now(), .heard = host_.now(), .answers = blocks_.AnswersFrom(source)};
+}
+
+bool ContentReceiver::IsSilent(const PeerId& source, Asked& asked, absl::Time now) const {
+  uint64_t answers = blocks_.AnswersFrom(source);
+  // Somebody else may be quicker, so that a slow one is waited for only where there is no other.
+  bool slow =
+      answers != asked.answers && now - asked.at <= kManifestWaitMax && sources_untried_.empty();
+  if (slow) asked = {.at = asked.at, .heard = now, .answers = answers};
+  return now - asked.heard > kManifestTimeout;
+}
+
 // Sources that were asked for their manifest and do not answer.
 void ContentReceiver::GiveUpSilent(absl::Time now) {
   std::vector<PeerId> silent;
-  for (const auto& [source, asked] : opening_) {
-    if (now - asked > kManifestTimeout) silent.push_back(source);
+  for (auto& [source, asked] : opening_) {
+    if (IsSilent(source, asked, now)) silent.push_back(source);
   }
   for (const PeerId& source : silent) {
     sources_known_.erase(source);
-    last_failure_ = absl::StrCat(source.ToShortText(), ": no manifest within 10 s");
+    last_failure_ = absl::StrCat(source.ToShortText(), ": ", kNoManifest);
     Forget(source);
-    if (!ended_) Feed(SourceFailed{source, "no manifest within 10 s"}, now);
+    if (!ended_) Feed(SourceFailed{source, kNoManifest}, now);
   }
 }
 
@@ -338,8 +356,8 @@ void ContentReceiver::Feed(const FetchInput& input, absl::Time now) {
 void ContentReceiver::Perform(const OpenSource& output) {
   auto it = held_by_.find(output.source);
   if (it == held_by_.end()) {
-    opening_[output.source] = host_.now();
-    return blocks_.WantManifest(output.source, id_);
+    opening_[output.source] = AskNow(output.source);
+    return;
   }
   std::string bitmap = std::move(it->second);
   held_by_.erase(it);

@@ -101,6 +101,17 @@ class ContentReceiver {
   void Forget(const PeerId& source);
   // Takes nothing of `source` for this content any more.
   void Refuse(const PeerId& source);
+
+  // A source that was asked for its manifest, or for what it holds.
+  struct Asked {
+    absl::Time at = absl::InfinitePast();
+    absl::Time heard =
+        absl::InfinitePast();  // When it was asked, or seen to answer something else.
+    uint64_t answers = 0;      // BlockSources::AnswersFrom then.
+  };
+
+  Asked AskNow(const PeerId& source);
+  bool IsSilent(const PeerId& source, Asked& asked, absl::Time now) const;
   void GiveUpSilent(absl::Time now);
   void Perform(const OpenSource& output);
   void Perform(const RefreshSource& output);
@@ -122,9 +133,9 @@ class ContentReceiver {
   std::set<PeerId> sources_known_;         // At most options_.known_sources_max.
   std::set<PeerId> sources_untried_;       // Not asked for the manifest yet.
   std::optional<PeerId> manifest_source_;  // Asked for the manifest now.
-  absl::Time manifest_asked_ = absl::InfinitePast();
+  Asked manifest_asked_;
   std::map<PeerId, std::string> held_by_;  // Bitmaps that came with manifests.
-  std::map<PeerId, absl::Time> opening_;  // Asked for what they hold, by the scheduler, since when.
+  std::map<PeerId, Asked> opening_;        // Asked for what they hold, by the scheduler.
   std::set<PeerId> refused_;  // Sent something wrong. At most options_.known_sources_max.
   std::vector<WantBlock> waiting_for_room_;
   std::vector<bool> held_;  // Once the manifest is known; one entry a block.

@@ -46,6 +46,7 @@ struct FakeSource {
   bool lies = false;     // Sends the manifest of something else.
   bool mute = false;     // Never answers a block.
   bool mute_manifest = false;
+  FileId mute_manifest_of;       // Answers for everything else.
   int blocks_until_closed = -1;  // The stream breaks after so many blocks.
   bool unreachable = false;
 
@@ -135,7 +136,7 @@ class FakeBlocksClient final : public BlocksClient {
 
     bool WantManifest(const FileId& file) override {
       ++state_->source->manifests;
-      if (state_->source->mute_manifest) return true;
+      if (state_->source->mute_manifest || state_->source->mute_manifest_of == file) return true;
       reader_.Post([state = state_, file] { AnswerManifest(*state, file); });
       return true;
     }
@@ -204,6 +205,7 @@ class Caller {
     FetchHandlers handlers;
     handlers.on_progress = [state = state_](const FetchProgress& progress) {
       MutexLock lock(&state->mutex);
+      ++state->ticks;
       state->last = progress;
     };
     handlers.on_done = [state = state_](const absl::Status& status, const FetchProgress& progress) {
@@ -227,10 +229,17 @@ class Caller {
     return state_->last;
   }
 
+  // How often it was told of progress: once every tick.
+  int ticks() {
+    MutexLock lock(&state_->mutex);
+    return state_->ticks;
+  }
+
  private:
   struct State {
     Mutex mutex;
     FetchProgress last ABSL_GUARDED_BY(mutex);
+    int ticks ABSL_GUARDED_BY(mutex) = 0;
     Outcome outcome;
     absl::Notification done;
   };
@@ -344,7 +353,7 @@ class FetchWorld : public testing::Test {
     host.cancel_search = [this](uint64_t) { ++cancelled_searches_; };
     host.lookup = [](const PeerId& peer, auto done) { done(PeerContact{peer, {"127.0.0.1:1"}}); };
     host.pages_changed = [this] { ++pages_changed_; };
-    host.now = [this] { return loop_->Now(); };
+    host.now = [this] { return loop_->Now() + absl::Seconds(seconds_ahead_.load()); };
     host.seed = 1;
     return host;
   }
@@ -379,6 +388,7 @@ class FetchWorld : public testing::Test {
   std::atomic<uint64_t> searches_{0};
   std::atomic<int> cancelled_searches_{0};
   std::atomic<int> pages_changed_{0};
+  std::atomic<int> seconds_ahead_{0};  // Of the fetcher's clock.
 };
 
 inline std::string BytesOf(size_t size, uint64_t seed = 1) { return Random(seed).Bytes(size); }

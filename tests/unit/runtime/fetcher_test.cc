@@ -168,6 +168,50 @@ TEST_F(FetcherTest, AsksAnotherSourceWhenAManifestLies) {
   EXPECT_EQ(Source("bad").manifests, 1);  // It is not asked again.
 }
 
+TEST_F(FetcherTest, AsksASilentSourceAgainWhenSearchFindsItAgain) {
+  std::string bytes = BytesOf(2 * kBlockSizeMin);
+  FileId id = Source("slow").Offer(bytes);
+  Source("slow").mute_manifest = true;
+  Index(id, "slow");
+  Caller caller;
+  fetcher_->Start(Request(id), caller.Handlers());
+  ASSERT_TRUE(Eventually([&] { return Source("slow").manifests == 1; }));
+
+  Source("slow").mute_manifest = false;
+  seconds_ahead_ = 11;
+
+  EXPECT_TRUE(caller.Wait().status.ok());
+  EXPECT_EQ(Source("slow").manifests, 2);
+  EXPECT_EQ(ReadAll(id), bytes);
+}
+
+TEST_F(FetcherTest, WaitsForTheOnlySourceWhileItAnswersOtherThings) {
+  FileId stuck = Source("slow").Offer(BytesOf(2 * kBlockSizeMin));
+  FileId other = Source("slow").Offer("small");
+  Source("slow").mute_manifest_of = stuck;
+  Index(stuck, "slow");
+  Index(other, "slow");
+  Caller caller;
+  fetcher_->Start(Request(stuck, absl::Minutes(10)), caller.Handlers());
+  ASSERT_TRUE(Eventually([&] { return Source("slow").manifests == 1; }));
+  auto wait_for_ticks = [&](int count) {
+    int end = caller.ticks() + count;
+    return Eventually([&] { return caller.ticks() >= end; });
+  };
+
+  seconds_ahead_ = 5;
+  ASSERT_TRUE(Fetch(other).status.ok());
+  ASSERT_TRUE(wait_for_ticks(2));  // It is seen to have answered.
+  seconds_ahead_ = 11;
+  ASSERT_TRUE(wait_for_ticks(2));
+
+  EXPECT_EQ(Source("slow").manifests, 2);  // One for each file: it is still waited for.
+  EXPECT_EQ(searches_, 2u);
+  // And given up once nothing comes: search finds it and it is asked again.
+  seconds_ahead_ = 29;
+  EXPECT_TRUE(Eventually([&] { return Source("slow").manifests == 3; }));
+}
+
 TEST_F(FetcherTest, AsksAnotherSourceWhenInlineContentIsWrong) {
   FileId id = Source("bad").Offer("small");
   Source("bad").corrupt = true;
