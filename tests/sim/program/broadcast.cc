@@ -90,14 +90,6 @@ void AddStanding(Row& row, Simulation& sim) {
   row.Add("flood_hops", int64_t{flood.hops});
 }
 
-void Fail(Simulation& sim, double share) {
-  std::vector<PeerIndex> peers = sim.Live();
-  for (size_t i = peers.size() - 1; i > 0; --i)
-    std::swap(peers[i], peers[sim.random().Below(i + 1)]);
-  auto count = static_cast<size_t>(std::lround(share * static_cast<double>(peers.size())));
-  for (size_t i = 0; i < count; ++i) sim.Crash(peers[i]);
-}
-
 }  // namespace
 
 std::vector<Row> RunBroadcast(const Parameters& parameters) {
@@ -111,7 +103,7 @@ std::vector<Row> RunBroadcast(const Parameters& parameters) {
   row.Add("fail", parameters.fail);
   AddStanding(row, sim);
   double before = ReachOf(sim, kHealingProbes);
-  Fail(sim, parameters.fail);
+  for (PeerIndex peer : SomeOf(sim, parameters.fail)) sim.Crash(peer);
   absl::Time failed = sim.now();
   AfterFailure after = ReachAfter(sim);
   while (ReachOf(sim, kHealingProbes) < before && sim.now() - failed < kHealingMax)

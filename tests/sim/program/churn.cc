@@ -81,13 +81,7 @@ std::vector<Row> RunChurn(const Parameters& parameters) {
     row.Add("minutes", absl::ToDoubleMinutes(sim.now() - end) + 60 * parameters.hours);
     row.Add("live", static_cast<int64_t>(sim.LiveCount()));
     row.Add("recall", parameters.recalls.front());
-    row.Add("pairs", searched.misses.pairs());
-    row.Add("promised_miss", searched.promised_miss);
-    row.Add("measured_miss", searched.misses.rate());
-    row.Add("measured_miss_high", RateHigh(searched.misses, sim.random()));
-    row.Add("complete", searched.complete);
-    row.Add("peers_reached", searched.peers_reached);
-    row.Add("size_error", searched.size_error);
+    AddSearched(row, searched, sim.random());
     EndRow(row, sim);
     rows.push_back(std::move(row));
   }

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "tests/sim/program/experiments.h"
@@ -75,26 +74,16 @@ std::vector<Row> RunHostile(const Parameters& parameters) {
   mesh.Grow();
   mesh.Settle();
   for (PeerIndex peer : sim.Live()) (*hostile)[peer] = sim.random().Unit() < parameters.fail;
-  mesh.PublishRecords(
-      static_cast<int>(std::lround(std::sqrt(static_cast<double>(parameters.trials)))));
+  mesh.PublishRecords(SideOf(parameters.trials));
   sim.Run(absl::Minutes(2));
-  Searched searched = mesh.SearchAll(
-      static_cast<int>(std::lround(std::sqrt(static_cast<double>(parameters.trials)))),
-      parameters.recalls.front());
+  Searched searched = mesh.SearchAll(SideOf(parameters.trials), parameters.recalls.front());
   sim.CheckInvariants();
   Row row = BeginRow(parameters);
   row.Add("variant", parameters.variant.empty() ? "drop" : parameters.variant);
   row.Add("hostile", static_cast<double>(std::count(hostile->begin(), hostile->end(), true)) /
                          static_cast<double>(parameters.peers));
   row.Add("recall", parameters.recalls.front());
-  row.Add("promised_miss", searched.promised_miss);
-  row.Add("measured_miss", searched.misses.rate());
-  row.Add("measured_miss_high", RateHigh(searched.misses, sim.random()));
-  row.Add("complete", searched.complete);
-  row.Add("peers_reached", searched.peers_reached);
-  row.Add("messages_per_query", searched.casts_per_query);
-  row.Add("latency_ms", searched.latency_ms);
-  row.Add("size_error", searched.size_error);
+  AddSearched(row, searched, sim.random());
   EndRow(row, sim);
   return {row};
 }

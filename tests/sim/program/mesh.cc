@@ -159,10 +159,7 @@ Searched Mesh::SearchAll(int queries, double recall) {
   Searched searched;
   searched.misses.records = static_cast<int>(counted_.size());
   searched.misses.queries = queries;
-  std::vector<PeerIndex> origins = sim_.Live();
-  for (size_t i = origins.size() - 1; i > 0; --i) {
-    std::swap(origins[i], origins[sim_.random().Below(i + 1)]);
-  }
+  std::vector<PeerIndex> origins = SomeOf(sim_, 1);
   Traffic before = sim_.traffic();
   std::vector<double> latencies;
   for (int query = 0; query < queries; ++query) {
@@ -205,6 +202,17 @@ void Mesh::Judge(const SearchResult& result, int query, Searched& searched) cons
   searched.size_error += std::abs(static_cast<double>(result.summary.mesh_size) / size - 1);
 }
 
+int SideOf(int trials) {
+  return std::max(1, static_cast<int>(std::lround(std::sqrt(static_cast<double>(trials)))));
+}
+
+std::vector<PeerIndex> SomeOf(Simulation& sim, double share) {
+  std::vector<PeerIndex> peers = sim.Live();
+  for (size_t i = peers.size(); i > 1; --i) std::swap(peers[i - 1], peers[sim.random().Below(i)]);
+  peers.resize(static_cast<size_t>(std::lround(share * static_cast<double>(peers.size()))));
+  return peers;
+}
+
 Row BeginRow(const Parameters& parameters) {
   Row row;
   row.Add("experiment", parameters.experiment);
@@ -212,6 +220,21 @@ Row BeginRow(const Parameters& parameters) {
   row.Add("seed", static_cast<int64_t>(parameters.seed));
   row.Add("mix", NameOf(parameters.mix));
   return row;
+}
+
+void AddSearched(Row& row, const Searched& searched, Random& random) {
+  row.Add("pairs", searched.misses.pairs());
+  row.Add("promised_miss", searched.promised_miss);
+  row.Add("measured_miss", searched.misses.rate());
+  row.Add("measured_miss_high", RateHigh(searched.misses, random));
+  row.Add("complete", searched.complete);
+  row.Add("peers_reached", searched.peers_reached);
+  row.Add("messages_per_query", searched.casts_per_query);
+  row.Add("answers_per_query", searched.answers_per_query);
+  row.Add("depth", int64_t{searched.depth_max});
+  row.Add("depth_mean", searched.depth_mean);
+  row.Add("latency_ms", searched.latency_ms);
+  row.Add("size_error", searched.size_error);
 }
 
 void EndRow(Row& row, const Simulation& sim) {

@@ -81,8 +81,15 @@ class Mesh {
   int hops_max_ = 0;
 };
 
+// Records, and queries, of so many pairs.
+int SideOf(int trials);
+// A random share of the live peers, in random order.
+std::vector<PeerIndex> SomeOf(Simulation& sim, double share);
+
 // The first fields of every row: what was run.
 Row BeginRow(const Parameters& parameters);
+// What the searches brought.
+void AddSearched(Row& row, const Searched& searched, Random& random);
 // And the last: how much work it was so far, in events and in seconds of the processor.
 void EndRow(Row& row, const Simulation& sim);
 

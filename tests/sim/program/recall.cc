@@ -1,5 +1,4 @@
-#include <algorithm>
-#include <cmath>
+#include <string>
 #include <utility>
 
 #include "tests/sim/program/experiments.h"
@@ -7,25 +6,6 @@
 
 namespace panal::sim {
 namespace {
-
-int SideOf(int trials) {
-  return std::max(1, static_cast<int>(std::lround(std::sqrt(static_cast<double>(trials)))));
-}
-
-void AddSearched(Row& row, const Searched& searched, Random& random) {
-  row.Add("pairs", searched.misses.pairs());
-  row.Add("promised_miss", searched.promised_miss);
-  row.Add("measured_miss", searched.misses.rate());
-  row.Add("measured_miss_high", RateHigh(searched.misses, random));
-  row.Add("complete", searched.complete);
-  row.Add("peers_reached", searched.peers_reached);
-  row.Add("messages_per_query", searched.casts_per_query);
-  row.Add("answers_per_query", searched.answers_per_query);
-  row.Add("depth", int64_t{searched.depth_max});
-  row.Add("depth_mean", searched.depth_mean);
-  row.Add("latency_ms", searched.latency_ms);
-  row.Add("size_error", searched.size_error);
-}
 
 // A mesh that stands, with as many records as the trials need.
 bool Prepare(Mesh& mesh) {
@@ -50,21 +30,12 @@ void Measure(Mesh& mesh, const std::string& when, std::vector<Row>& rows) {
   }
 }
 
-// A random share of the live peers, the same for the same seed.
-std::vector<PeerIndex> Chosen(Simulation& sim, double share) {
-  std::vector<PeerIndex> peers = sim.Live();
-  for (size_t i = peers.size() - 1; i > 0; --i)
-    std::swap(peers[i], peers[sim.random().Below(i + 1)]);
-  peers.resize(static_cast<size_t>(std::lround(share * static_cast<double>(peers.size()))));
-  return peers;
-}
-
 template <typename End>
 std::vector<Row> RunLoss(const Parameters& parameters, End end) {
   std::vector<Row> rows;
   Mesh mesh(parameters);
   Prepare(mesh);
-  for (PeerIndex peer : Chosen(mesh.sim(), parameters.fail)) end(mesh.sim(), peer);
+  for (PeerIndex peer : SomeOf(mesh.sim(), parameters.fail)) end(mesh.sim(), peer);
   // What was published by those that are gone counts too: its copies are elsewhere.
   Measure(mesh, "at_once", rows);
   absl::Time broken = mesh.sim().now();
