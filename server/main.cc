@@ -1,4 +1,5 @@
-// panald: one peer of a Panal mesh. Flags become options, options a Node; SIGTERM and SIGINT stop it.
+// panald: one peer of a Panal mesh. Flags become options, options a Node; SIGTERM and SIGINT stop
+// it.
 #include <pthread.h>
 #include <signal.h>
 

@@ -1,7 +1,6 @@
 #include "server/options_parser.h"
 
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <fstream>
 #include <numeric>
@@ -118,17 +117,18 @@ std::string Suggestion(const CLI::App& app, const std::string& name) {
     best_distance = distance;
     best = option->get_lnames()[0];
   }
-  return best.empty() ? "; --help lists the settings" : absl::StrCat("; did you mean `", best, "`?");
+  return best.empty() ? "; --help lists the settings"
+                      : absl::StrCat("; did you mean `", best, "`?");
 }
 
 // Applies one `key = value` of the file where neither flag nor environment said anything.
 absl::Status ApplyItem(CLI::App& app, const std::string& path, const CLI::ConfigItem& item) {
-  if (item.name == "++" || item.name == "--") return absl::OkStatus();  // A section's begin and end.
-  CLI::Option* option =
-      item.parents.empty() ? app.get_option_no_throw("--" + item.name) : nullptr;
+  if (item.name == "++" || item.name == "--")
+    return absl::OkStatus();  // A section's begin and end.
+  CLI::Option* option = item.parents.empty() ? app.get_option_no_throw("--" + item.name) : nullptr;
   if (option == nullptr || !option->get_configurable()) {
-    return Invalid(absl::StrCat(path, ": unknown key `", item.fullname(), "`",
-                                Suggestion(app, item.name)));
+    return Invalid(
+        absl::StrCat(path, ": unknown key `", item.fullname(), "`", Suggestion(app, item.name)));
   }
   if (option->count() > 0) return absl::OkStatus();
   // `join = []`: CLI11 reads one empty text.

@@ -18,6 +18,7 @@ struct Arguments {
   std::string name;
   bool in_place = false;
 };
+
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 struct Added {
@@ -42,7 +43,10 @@ absl::StatusOr<Added> AddInPlace(Client& client, const std::string& path, const 
   request.set_in_place(true);
   SetAttributes(attributes, request);
   PANAL_ASSIGN_OR_RETURN(v1::AddPathResponse response, client.AddPath(request));
-  return Added{response.id(), response.name(), response.size_bytes(), response.files(),
+  return Added{response.id(),
+               response.name(),
+               response.size_bytes(),
+               response.files(),
                {response.skipped().begin(), response.skipped().end()}};
 }
 
@@ -64,8 +68,8 @@ absl::StatusOr<Added> UploadOne(Client& client, const std::string& path, const s
   return Added{response->id(), response->name(), response->size_bytes(), response->files(), {}};
 }
 
-absl::StatusOr<Added> UploadFolder(Client& client, const std::string& path,
-                                   const std::string& name, const Pairs& attributes) {
+absl::StatusOr<Added> UploadFolder(Client& client, const std::string& path, const std::string& name,
+                                   const Pairs& attributes) {
   PANAL_ASSIGN_OR_RETURN(FolderScan scan, ScanFolder(path));
   v1::UploadFinishDirectory finish;
   finish.set_name(name);
@@ -97,7 +101,8 @@ absl::StatusOr<Added> AddOne(Client& client, const Arguments& arguments, const s
   std::error_code error;
   std::filesystem::path whole = std::filesystem::absolute(path, error).lexically_normal();
   if (!whole.has_filename()) whole = whole.parent_path();
-  std::string name = arguments.name.empty() ? ToValidUtf8(whole.filename().string()) : arguments.name;
+  std::string name =
+      arguments.name.empty() ? ToValidUtf8(whole.filename().string()) : arguments.name;
   if (arguments.in_place) return AddInPlace(client, path, name, attributes);
   bool folder = std::filesystem::is_directory(path, error);
   return folder ? UploadFolder(client, path, name, attributes)

@@ -1,6 +1,5 @@
 // panal completion: scripts that complete verbs and options, made from the parser's own tables.
 #include <CLI/CLI.hpp>
-
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +14,7 @@ struct Verb {
   std::string help;
   std::vector<std::string> options;
 };
+
 using Verbs = std::map<std::string, Verb>;
 
 std::vector<std::string> OptionsOf(const CLI::App& app) {

@@ -52,8 +52,8 @@ absl::Status WriteFile(Client& client, const std::string& id, const std::string&
   if (fd < 0) return WriteError(path, errno);
   v1::ReadFileRequest request;
   request.set_id(id);
-  absl::Status status = client.ReadFile(
-      request, [&](const std::string& bytes) { return WriteAll(fd, path, bytes); });
+  absl::Status status =
+      client.ReadFile(request, [&](const std::string& bytes) { return WriteAll(fd, path, bytes); });
   if (close(fd) != 0 && status.ok()) status = WriteError(path, errno);
   if (status.ok() && rename(partial.c_str(), path.c_str()) != 0) status = WriteError(path, errno);
   if (!status.ok()) unlink(partial.c_str());
@@ -140,7 +140,8 @@ int Get(const Context& context, const Arguments& arguments) {
     std::printf("%s  %s  from %d %s in %.1f s\n", Printable(target).c_str(),
                 FormatSize(fetched->total_bytes()).c_str(), fetched->sources(),
                 fetched->sources() == 1 ? "peer" : "peers", seconds);
-    Hint(absl::StrCat("next: panal rm ", *id, " frees the bytes; until then this peer serves them too"));
+    Hint(absl::StrCat("next: panal rm ", *id,
+                      " frees the bytes; until then this peer serves them too"));
   }
   return kExitOk;
 }

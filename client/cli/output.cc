@@ -20,11 +20,12 @@ namespace {
 
 // Columns that `text` takes: code points, good enough for names of one width.
 size_t Width(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(),
-                                           [](char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-// Bytes of the well-formed character that `text`, which is not empty, begins with; 0 where it begins with none.
+// Bytes of the well-formed character that `text`, which is not empty, begins with; 0 where it
+// begins with none.
 size_t CharacterSize(absl::string_view text) {
   for (size_t size = 1; size <= 4 && size <= text.size(); ++size) {
     if (IsValidUtf8(text.substr(0, size))) return size;

@@ -1,11 +1,11 @@
-// What the command line prints: tables and progress for people, one JSON object a line for programs.
+// What the command line prints: tables and progress for people, one JSON object a line for
+// programs.
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -45,7 +45,8 @@ int Fail(const absl::Status& status);
 // A hint for the next step, to stderr and only where a person reads it.
 void Hint(const std::string& text);
 
-// `12.3 MiB/1.0 GiB  98.1 MiB/s  ETA 0:10  4 peers`, rewritten in place on a terminal, silent elsewhere.
+// `12.3 MiB/1.0 GiB  98.1 MiB/s  ETA 0:10  4 peers`, rewritten in place on a terminal, silent
+// elsewhere.
 class Progress {
  public:
   Progress();
@@ -62,8 +63,9 @@ class Progress {
   bool drawn_ = false;
 };
 
-// `text` as it may be printed to a terminal: control characters (C0, DEL, C1), what turns the direction of writing,
-// line and paragraph separators, and bytes that are no UTF-8 are shown as `?`, one each.
+// `text` as it may be printed to a terminal: control characters (C0, DEL, C1), what turns the
+// direction of writing, line and paragraph separators, and bytes that are no UTF-8 are shown as
+// `?`, one each.
 std::string Printable(const std::string& text);
 
 }  // namespace panal::cli

@@ -36,8 +36,8 @@ int FindPeer(const Context& context, Client& client, const std::string& prefix) 
   if (!peer.ok()) return Fail(peer.status());
   if (context.json()) {
     PrintJson({{"peer_id", peer->peer_id()},
-               {"addresses", std::vector<std::string>(peer->addresses().begin(),
-                                                      peer->addresses().end())}});
+               {"addresses",
+                std::vector<std::string>(peer->addresses().begin(), peer->addresses().end())}});
   } else {
     Table table({"PEER", "ADDRESS"});
     table.Add({peer->peer_id(), absl::StrJoin(peer->addresses(), " ")});

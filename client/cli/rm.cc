@@ -19,9 +19,8 @@ int Remove(const Context& context, const std::vector<std::string>& ids) {
       continue;
     }
     if (context.json()) {
-      PrintJson({{"id", removed->id()},
-                 {"files", removed->files()},
-                 {"freed", removed->freed_bytes()}});
+      PrintJson(
+          {{"id", removed->id()}, {"files", removed->files()}, {"freed", removed->freed_bytes()}});
     } else {
       std::printf("removed %s: %lld files, %s freed\n", removed->id().c_str(),
                   static_cast<long long>(removed->files()),

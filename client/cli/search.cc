@@ -47,10 +47,10 @@ std::string NextCommand(const std::string& kind, const std::string& id) {
 }
 
 void PrintSummary(const v1::SearchSummary& summary) {
-  std::string line = absl::StrFormat(
-      "%d %s; %d of about %d peers asked: recall %.4f%s; %d ms", summary.hits(),
-      summary.hits() == 1 ? "hit" : "hits", summary.peers_reached(), summary.mesh_size(),
-      summary.recall(), Shortfall(summary), summary.elapsed_ms());
+  std::string line = absl::StrFormat("%d %s; %d of about %d peers asked: recall %.4f%s; %d ms",
+                                     summary.hits(), summary.hits() == 1 ? "hit" : "hits",
+                                     summary.peers_reached(), summary.mesh_size(), summary.recall(),
+                                     Shortfall(summary), summary.elapsed_ms());
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 

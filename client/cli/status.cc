@@ -21,8 +21,8 @@ int Status(const Context& context) {
                {"mesh_size", peer->mesh_size()},
                {"files", peer->files()},
                {"uptime_s", peer->uptime_s()},
-               {"addresses", std::vector<std::string>(peer->addresses().begin(),
-                                                      peer->addresses().end())},
+               {"addresses",
+                std::vector<std::string>(peer->addresses().begin(), peer->addresses().end())},
                {"stored_bytes", peer->stored_bytes()},
                {"fetches", peer->fetches()}});
     return kExitOk;

@@ -1,7 +1,6 @@
 #include "client/cli/verb.h"
 
 #include <CLI/CLI.hpp>
-
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -12,8 +11,9 @@
 namespace panal::cli {
 namespace {
 
-constexpr AddVerb kVerbs[] = {AddInit,   AddStatus, AddPeers, AddAdd, AddLs,      AddStat,     AddRm,
-                              AddSearch, AddGet,    AddCat,   AddDoctor, AddVersion, AddCompletion};
+constexpr AddVerb kVerbs[] = {AddInit,   AddStatus,  AddPeers,     AddAdd, AddLs,
+                              AddStat,   AddRm,      AddSearch,    AddGet, AddCat,
+                              AddDoctor, AddVersion, AddCompletion};
 
 }  // namespace
 
@@ -33,8 +33,9 @@ int Run(int argc, const char* const* argv) {
       ->capture_default_str();
   app.require_subcommand(1);
   app.fallthrough();  // --api and -o may stand behind the verb.
-  app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 search incomplete, "
-             "5 no peer answers.");
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 search incomplete, "
+      "5 no peer answers.");
   for (AddVerb add : kVerbs) add(app, context, exit_code);
   try {
     app.parse(argc, argv);
@@ -64,8 +65,8 @@ absl::StatusOr<std::string> ResolveFile(Client& client, const std::string& text)
   if (ids.size() == 1) return *ids.begin();
   if (ids.empty()) {
     return Error(ErrorReason::kSourceNotFound,
-                 absl::StrCat("no file whose id begins with ", text, ": ",
-                              summary->peers_reached(), " peers were asked"));
+                 absl::StrCat("no file whose id begins with ", text, ": ", summary->peers_reached(),
+                              " peers were asked"));
   }
   std::string list;
   for (const std::string& id : ids) absl::StrAppend(&list, "\n  ", id);

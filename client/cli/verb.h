@@ -1,12 +1,11 @@
 // A verb of the command line: one file each, registered in kVerbs (verb.cc).
 #pragma once
 
+#include <CLI/App.hpp>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <CLI/App.hpp>
 
 #include "absl/status/statusor.h"
 #include "client/cli/output.h"
@@ -20,6 +19,7 @@ struct Context {
   std::string output = "table";
 
   bool json() const { return output == "json"; }
+
   // Connects to the peer at `api`.
   absl::StatusOr<std::unique_ptr<Client>> Connect() const;
 };
@@ -44,8 +44,8 @@ void AddCompletion(CLI::App& app, Context& context, int& exit_code);
 // Runs the command line. Returns the exit code.
 int Run(int argc, const char* const* argv);
 
-// Full id of the file that `text` names: an id, a prefix that this peer knows, or one that a search of
-// the mesh finds once. Errors: FILE_ID_INVALID, FILE_AMBIGUOUS, SOURCE_NOT_FOUND.
+// Full id of the file that `text` names: an id, a prefix that this peer knows, or one that a search
+// of the mesh finds once. Errors: FILE_ID_INVALID, FILE_AMBIGUOUS, SOURCE_NOT_FOUND.
 absl::StatusOr<std::string> ResolveFile(Client& client, const std::string& text);
 
 // Fetches a file onto the peer, showing progress; the last message.

@@ -12,7 +12,8 @@ int Version(const Context& context) {
     if (auto peer = (*client)->GetPeer(); peer.ok()) peer_version = peer->version();
   }
   if (context.json()) {
-    PrintJson({{"panal", PANAL_VERSION}, {"peer", peer_version.empty() ? Json() : Json(peer_version)}});
+    PrintJson(
+        {{"panal", PANAL_VERSION}, {"peer", peer_version.empty() ? Json() : Json(peer_version)}});
     return kExitOk;
   }
   std::printf("panal %s\n", PANAL_VERSION);

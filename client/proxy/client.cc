@@ -89,8 +89,7 @@ class ClientImpl final : public Client {
         search_(v1::SearchObject::NewStub(channel_)) {}
 
   absl::StatusOr<v1::GetPeerResponse> GetPeer() override {
-    return Unary<v1::GetPeerResponse>(*peer_, &v1::PeerObject::Stub::GetPeer,
-                                      v1::GetPeerRequest());
+    return Unary<v1::GetPeerResponse>(*peer_, &v1::PeerObject::Stub::GetPeer, v1::GetPeerRequest());
   }
 
   absl::StatusOr<std::vector<v1::Neighbor>> ListNeighbors() override {
@@ -98,9 +97,8 @@ class ClientImpl final : public Client {
     v1::ListNeighborsRequest request;
     request.set_page_size(kPageSize);
     do {
-      PANAL_ASSIGN_OR_RETURN(auto page,
-                             Unary<v1::ListNeighborsResponse>(
-                                 *peer_, &v1::PeerObject::Stub::ListNeighbors, request));
+      PANAL_ASSIGN_OR_RETURN(auto page, Unary<v1::ListNeighborsResponse>(
+                                            *peer_, &v1::PeerObject::Stub::ListNeighbors, request));
       for (v1::Neighbor& neighbor : *page.mutable_neighbors()) all.push_back(std::move(neighbor));
       request.set_page_token(page.next_page_token());
     } while (!request.page_token().empty());
@@ -140,8 +138,8 @@ class ClientImpl final : public Client {
   absl::StatusOr<v1::FileInfo> GetFile(const std::string& id) override {
     v1::GetFileRequest request;
     request.set_id(id);
-    PANAL_ASSIGN_OR_RETURN(auto response, Unary<v1::GetFileResponse>(
-                                              *file_, &v1::FileObject::Stub::GetFile, request));
+    PANAL_ASSIGN_OR_RETURN(
+        auto response, Unary<v1::GetFileResponse>(*file_, &v1::FileObject::Stub::GetFile, request));
     return std::move(*response.mutable_file());
   }
 
@@ -163,8 +161,7 @@ class ClientImpl final : public Client {
   }
 
   absl::StatusOr<v1::SearchSummary> Search(
-      const v1::SearchRequest& request,
-      const std::function<bool(const v1::Hit&)>& on_hit) override;
+      const v1::SearchRequest& request, const std::function<bool(const v1::Hit&)>& on_hit) override;
 
   std::shared_ptr<grpc::Channel> channel() override { return channel_; }
 
@@ -178,11 +175,9 @@ class ClientImpl final : public Client {
   }
 
   template <typename Response, typename Stub, typename Request>
-  absl::StatusOr<Response> Unary(Stub& stub,
-                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
-                                                              Response*),
-                                 const Request& request,
-                                 std::chrono::milliseconds timeout = std::chrono::milliseconds(-1)) {
+  absl::StatusOr<Response> Unary(
+      Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+      const Request& request, std::chrono::milliseconds timeout = std::chrono::milliseconds(-1)) {
     auto context = Context(timeout.count() < 0 ? options_.timeout : timeout);
     Response response;
     PANAL_RETURN_IF_ERROR(FromGrpc((stub.*method)(context.get(), request, &response)));
@@ -332,8 +327,8 @@ absl::StatusOr<v1::SearchSummary> ClientImpl::Search(
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
   grpc::ChannelArguments arguments;
-  auto channel = grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(),
-                                           arguments);
+  auto channel =
+      grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
   auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(3);
   if (!channel->WaitForConnected(deadline)) {
     return Error(ErrorReason::kPeerUnreachable,

@@ -3,19 +3,19 @@
 //   auto client = panal::Client::Connect({.address = "127.0.0.1:7400"});
 //   auto summary = (*client)->Search(request, [](const panal::v1::Hit& hit) { return true; });
 //
-// Blocking; thread-safe. Every call ends: by its deadline, or when its stream is silent for too long.
-// Errors are absl::Status with the code the peer gave and, where it gave one, its reason (ReasonNameOf).
-// Stock stubs work as well: `channel()` is an ordinary gRPC channel, and the metadata key `panal-object`
-// names an object of another peer.
+// Blocking; thread-safe. Every call ends: by its deadline, or when its stream is silent for too
+// long. Errors are absl::Status with the code the peer gave and, where it gave one, its reason
+// (ReasonNameOf). Stock stubs work as well: `channel()` is an ordinary gRPC channel, and the
+// metadata key `panal-object` names an object of another peer.
 #pragma once
+
+#include <grpcpp/channel.h>
 
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <grpcpp/channel.h>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"

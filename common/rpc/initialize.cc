@@ -45,8 +45,8 @@ void KeepCallbackThreads() {
 void InitializeRpc() {
   static std::once_flag once;
   std::call_once(once, [] {
-    // Debian's Abseil looks for cycles at every lock, gRPC's included. Measured: without it 64 peers in
-    // one process are a mesh after 68 s, with it after more than 120 s.
+    // Debian's Abseil looks for cycles at every lock, gRPC's included. Measured: without it 64
+    // peers in one process are a mesh after 68 s, with it after more than 120 s.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     setenv(kCipherVariable, kOnlyRsaSuite, /*overwrite=*/1);
     gpr_set_log_function(WriteLog);

@@ -62,11 +62,11 @@ absl::Status CheckFormat(const std::string& dir) {
       return Invalid(dir, "its file `format` holds no version; is this a panal data directory?");
     }
     if (format > kDataDirFormat) {
-      return Error(ErrorReason::kDataDirTooNew,
-                   absl::StrCat("data directory ", dir, " has format ", format,
-                                "; this panald knows up to ", kDataDirFormat,
-                                ": use the newer panald that wrote it"),
-                   {{"path", dir}, {"format", absl::StrCat(format)}});
+      return Error(
+          ErrorReason::kDataDirTooNew,
+          absl::StrCat("data directory ", dir, " has format ", format, "; this panald knows up to ",
+                       kDataDirFormat, ": use the newer panald that wrote it"),
+          {{"path", dir}, {"format", absl::StrCat(format)}});
     }
     return absl::OkStatus();
   }

@@ -1,4 +1,5 @@
-// The data directory of a peer: one folder that holds everything it keeps, for one panald at a time.
+// The data directory of a peer: one folder that holds everything it keeps, for one panald at a
+// time.
 //
 //   format       version of the layout, a number and a newline
 //   lock         held (flock) while a panald uses the directory
@@ -18,16 +19,20 @@ namespace panal {
 // Version of the layout that this software writes.
 inline constexpr int kDataDirFormat = 1;
 
-// An open, locked data directory. Unlocked by the destructor, and by the kernel when the process dies.
+// An open, locked data directory. Unlocked by the destructor, and by the kernel when the process
+// dies.
 class DataDir {
  public:
-  // Opens the directory, makes it (mode 0700) where it is missing, and locks it. Errors: DATA_DIR_LOCKED
-  // (with the process id of the holder), DATA_DIR_TOO_NEW, DATA_DIR_INVALID, STORAGE_FULL.
+  // Opens the directory, makes it (mode 0700) where it is missing, and locks it. Errors:
+  // DATA_DIR_LOCKED (with the process id of the holder), DATA_DIR_TOO_NEW, DATA_DIR_INVALID,
+  // STORAGE_FULL.
   static absl::StatusOr<std::unique_ptr<DataDir>> Open(absl::string_view path);
   ~DataDir();
 
   const std::string& path() const { return path_; }
+
   std::string CatalogPath() const { return path_ + "/catalog.db"; }
+
   std::string BlocksPath() const { return path_ + "/blocks"; }
 
  private:
@@ -37,7 +42,8 @@ class DataDir {
   const int lock_fd_;
 };
 
-// `--data-dir`'s default: /var/lib/panal for root, else $XDG_DATA_HOME/panal or ~/.local/share/panal.
+// `--data-dir`'s default: /var/lib/panal for root, else $XDG_DATA_HOME/panal or
+// ~/.local/share/panal.
 std::string DefaultDataDir();
 
 }  // namespace panal

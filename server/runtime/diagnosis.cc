@@ -96,7 +96,8 @@ std::vector<Finding> Roots(const NodeOptions& options) {
   std::vector<Finding> findings;
   for (const std::string& root : options.roots) {
     if (RealFileSystem().Exists(root)) continue;
-    findings.push_back({Severity::kWarning, "roots", absl::StrCat("--root ", root, " does not exist"),
+    findings.push_back({Severity::kWarning, "roots",
+                        absl::StrCat("--root ", root, " does not exist"),
                         "make the folder, or start without this --root"});
   }
   return findings;

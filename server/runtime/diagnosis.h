@@ -1,5 +1,5 @@
-// What `panal doctor` examines: links, addresses, disk, catalog, store, roots. Each finding says what was
-// found, with values, and what to do.
+// What `panal doctor` examines: links, addresses, disk, catalog, store, roots. Each finding says
+// what was found, with values, and what to do.
 #pragma once
 
 #include <string>
@@ -22,7 +22,6 @@ inline constexpr size_t kUnpublishedNamedMax = 10;
 
 // The worst first. Blocking: reads the whole catalog once.
 std::vector<Finding> DiagnosePeer(const PeerStatus& status, const NodeOptions& options,
-                                  Catalog& catalog, BlockStore& blocks,
-                                  absl::string_view data_dir);
+                                  Catalog& catalog, BlockStore& blocks, absl::string_view data_dir);
 
 }  // namespace panal

@@ -1,8 +1,9 @@
-// The mesh port: one gRPC server with mutual TLS 1.3 on which other peers open their streams, and the
-// channels to other peers' mesh ports. Owns Links, the Call streams and the serving side of Blocks.
+// The mesh port: one gRPC server with mutual TLS 1.3 on which other peers open their streams, and
+// the channels to other peers' mesh ports. Owns Links, the Call streams and the serving side of
+// Blocks.
 //
-// Both ends of every stream show `panal-mesh` and `panal-credential-bin`, checked before any frame is
-// acted on (cached by peer id and hash). Compression is refused.
+// Both ends of every stream show `panal-mesh` and `panal-credential-bin`, checked before any frame
+// is acted on (cached by peer id and hash). Compression is refused.
 #pragma once
 
 #include <memory>
@@ -20,22 +21,22 @@
 namespace panal {
 
 struct MeshPortOptions {
-  std::string listen;               // HOST:PORT; port 0 picks a free one.
+  std::string listen;  // HOST:PORT; port 0 picks a free one.
   MeshId mesh;
   // Addresses being asked for their peer at once (Links::DialAddress).
   int probes_max = kProbesMax;
 };
 
-// Finds where a peer can be dialled: neighbors, catalog, then a search of the mesh. Called on any thread,
-// does not block; `done` comes once, on any thread. Errors: PEER_UNKNOWN.
+// Finds where a peer can be dialled: neighbors, catalog, then a search of the mesh. Called on any
+// thread, does not block; `done` comes once, on any thread. Errors: PEER_UNKNOWN.
 using ContactLookup =
     std::function<void(const PeerId&, std::function<void(absl::StatusOr<PeerContact>)> done)>;
 
 class MeshPort {
  public:
-  // Binds the port (without SO_REUSEPORT) and begins to accept. `route` gets the calls of other peers;
-  // `files` serves blocks, on workers of class kBulk. Everything passed must outlive the port. Errors:
-  // PORT_TAKEN.
+  // Binds the port (without SO_REUSEPORT) and begins to accept. `route` gets the calls of other
+  // peers; `files` serves blocks, on workers of class kBulk. Everything passed must outlive the
+  // port. Errors: PORT_TAKEN.
   static absl::StatusOr<std::unique_ptr<MeshPort>> Open(const MeshPortOptions& options,
                                                         const Identity& identity, Hello hello,
                                                         LinkEvents events,

@@ -1,8 +1,8 @@
 // One peer: everything it is made of, started in order and stopped in order. The composition root.
 //
 // Threads of a peer: the node loop (all processing state), the workers of the dispatcher (hashing,
-// signatures, SQLite, disk, servants), one completion-queue thread that reads blocks, civetweb's, and
-// gRPC's own, which only translate and post.
+// signatures, SQLite, disk, servants), one completion-queue thread that reads blocks, civetweb's,
+// and gRPC's own, which only translate and post.
 #pragma once
 
 #include <memory>
@@ -36,8 +36,8 @@ class Node {
   // The peer as the servants see it. For programs that embed it, and tests.
   virtual Mesh& mesh() = 0;
 
-  // Refuses new calls, lets those under way finish (at most `stop_grace`), leaves the mesh, checkpoints
-  // what is being received, and closes everything. Blocks. Idempotent.
+  // Refuses new calls, lets those under way finish (at most `stop_grace`), leaves the mesh,
+  // checkpoints what is being received, and closes everything. Blocks. Idempotent.
   virtual void Stop() = 0;
 };
 

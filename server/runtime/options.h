@@ -31,6 +31,7 @@ struct JoinAddress {
   std::string address;
   std::optional<PeerId> peer;
 };
+
 // Error: CONFIG_INVALID.
 absl::StatusOr<JoinAddress> ParseJoinAddress(absl::string_view text);
 
@@ -66,8 +67,8 @@ struct NodeOptions {
 std::vector<std::string> ResolveRoots(const std::vector<std::string>& roots);
 // Whether HOST:PORT is a loopback address.
 bool IsLoopback(absl::string_view address);
-// Addresses to advertise for a listener bound at `bound`: itself, or those of the interfaces when it is a
-// wildcard. At most kContactAddressesMax.
+// Addresses to advertise for a listener bound at `bound`: itself, or those of the interfaces when
+// it is a wildcard. At most kContactAddressesMax.
 std::vector<std::string> AddressesOf(absl::string_view bound);
 
 }  // namespace panal

@@ -42,8 +42,7 @@ absl::StatusOr<std::vector<PagePtr>> PageSigner::SignDirty(absl::Time now) {
 }
 
 absl::StatusOr<PagePtr> PageSigner::Resign(const Page& page, absl::Time now) {
-  PagePtr fresh =
-      Sign(page.header.key.number, page.header.version, page.body, page.records, now);
+  PagePtr fresh = Sign(page.header.key.number, page.header.version, page.body, page.records, now);
   PANAL_RETURN_IF_ERROR(catalog_.StoreOwnPage(*fresh));
   return fresh;
 }

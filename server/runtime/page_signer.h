@@ -1,16 +1,18 @@
-// Signs this peer's own pages and verifies those of others. Ed25519 costs 70 microseconds to sign and 160
-// to verify: both happen on workers, and what was verified is remembered by hash.
+// Signs this peer's own pages and verifies those of others. Ed25519 costs 70 microseconds to sign
+// and 160 to verify: both happen on workers, and what was verified is remembered by hash.
 //
 // Specification:
-// - S1. A page is signed only after its records are committed in the catalog, and spread only after the
-//   signed page is committed, so that a version once shown to others is never signed again with another
-//   body (kill -9 included).
+// - S1. A page is signed only after its records are committed in the catalog, and spread only after
+// the
+//   signed page is committed, so that a version once shown to others is never signed again with
+//   another body (kill -9 included).
 // - S2. Sign and Refresh of one peer never overlap: versions rise.
-// - S3. A page that is stored is given to the caller, whatever fails after it: it would not be spread
+// - S3. A page that is stored is given to the caller, whatever fails after it: it would not be
+// spread
 //   otherwise.
 // - S4. No page of others lives longer than kPageExpiryMax from now.
-//   Rationale: keepers hold a page until it expires; a publisher whose clock is half an hour off is void
-//   anyway, or within this limit.
+//   Rationale: keepers hold a page until it expires; a publisher whose clock is half an hour off is
+//   void anyway, or within this limit.
 //
 // Thread-safe. Blocking (disk, signatures): called from workers only.
 #pragma once
@@ -32,8 +34,8 @@ namespace panal {
 
 // Pages of which the signature is remembered as good. 65,536 digests are 4 MiB.
 inline constexpr size_t kVerifiedPagesMax = 65'536;
-// Longest life of a page that is accepted: a fresh one of a publisher whose clock is ahead by as much as
-// a page lives (kPageLifetime).
+// Longest life of a page that is accepted: a fresh one of a publisher whose clock is ahead by as
+// much as a page lives (kPageLifetime).
 inline constexpr absl::Duration kPageExpiryMax = absl::Minutes(60);
 // Pages signed and committed together.
 inline constexpr int kSignBatchMax = 64;
@@ -46,7 +48,8 @@ class PageSigner {
   // Signs and stores up to kSignBatchMax dirty own pages. Empty when none is dirty.
   absl::StatusOr<std::vector<PagePtr>> SignDirty(absl::Time now);
   // Signs the numbered own pages anew with a later expiry; the version stays.
-  absl::StatusOr<std::vector<PagePtr>> Refresh(const std::vector<uint32_t>& numbers, absl::Time now);
+  absl::StatusOr<std::vector<PagePtr>> Refresh(const std::vector<uint32_t>& numbers,
+                                               absl::Time now);
   // Every own page, those with less than two thirds of their life left refreshed first.
   absl::StatusOr<std::vector<PagePtr>> LoadAll(absl::Time now);
 

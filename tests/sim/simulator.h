@@ -19,7 +19,8 @@
 // - S4. A closed link is lost at the other end one latency later, after the frames sent before; a
 // crash
 //   or a cut is noticed at either end after crash_notice.
-// - S6. Frames are lost, doubled and reordered only where the options say so: beyond what the runtime's
+// - S6. Frames are lost, doubled and reordered only where the options say so: beyond what the
+// runtime's
 //   links do, but what a frame that is shed on the way amounts to.
 // - S5. A catalog answers after index_time and keeps at most catalog_pages_max pages of other
 // peers.
@@ -58,12 +59,13 @@ struct SimulationOptions {
   absl::Duration crash_notice = absl::Seconds(1);
   absl::Duration index_time = absl::Milliseconds(1);
   size_t catalog_pages_max = 1'000'000;
-  // Faults of every link: a frame is lost, comes twice, or comes up to this much later than its turn.
+  // Faults of every link: a frame is lost, comes twice, or comes up to this much later than its
+  // turn.
   double loss = 0;
   double duplication = 0;
   absl::Duration reorder_max = absl::ZeroDuration();
-  // What a hostile or slow peer does to a frame it sends: changes it, and says how much later it goes.
-  // An infinite time: never.
+  // What a hostile or slow peer does to a frame it sends: changes it, and says how much later it
+  // goes. An infinite time: never.
   std::function<absl::Duration(PeerIndex from, PeerIndex to, Frame& frame)> tamper;
   // Called with every frame that is sent over a link that is up: the global observer.
   std::function<void(PeerIndex from, PeerIndex to, const Frame&)> on_frame;

@@ -1,14 +1,18 @@
-// LAYER 3: what this peer knows, in one SQLite database (`<data-dir>/catalog.db`): the files it holds,
-// its own records and pages, the pages it keeps for others with a full-text index, and the peers it
-// remembers. WAL, synchronous FULL; writes of concurrent callers are committed together (group commit).
+// LAYER 3: what this peer knows, in one SQLite database (`<data-dir>/catalog.db`): the files it
+// holds, its own records and pages, the pages it keeps for others with a full-text index, and the
+// peers it remembers. WAL, synchronous FULL; writes of concurrent callers are committed together
+// (group commit).
 //
 // Specification:
 // - C1. A method that returns OK has committed: what it stored survives kill -9 and lost power.
-// - C2. A page replaces a kept page only with a higher version, or the same version and a later expiry.
+// - C2. A page replaces a kept page only with a higher version, or the same version and a later
+// expiry.
 // - C3. A search sees only pages that have not expired.
-// - C4. The index proposes candidates, Matches() decides: Search returns exactly what Matches says, up
+// - C4. The index proposes candidates, Matches() decides: Search returns exactly what Matches says,
+// up
 //   to its limit and its time.
-// - C5. A record of this peer is on exactly one of its own pages; no page exceeds kPageRecordsMax records
+// - C5. A record of this peer is on exactly one of its own pages; no page exceeds kPageRecordsMax
+// records
 //   or kPageBodySizeMax bytes.
 //
 // Thread-safe: called from workers. Blocking: never from a gRPC thread or the node loop.
@@ -59,10 +63,10 @@ struct StoredContent {
   FileId id;
   Manifest manifest;
   StorageKind storage = StorageKind::kStored;
-  std::string inline_bytes;      // kInline.
-  std::string path;              // kInPlace: absolute path.
-  int64_t mtime_ns = 0;          // kInPlace: when it was hashed.
-  bool complete = true;          // False while a fetch is under way.
+  std::string inline_bytes;  // kInline.
+  std::string path;          // kInPlace: absolute path.
+  int64_t mtime_ns = 0;      // kInPlace: when it was hashed.
+  bool complete = true;      // False while a fetch is under way.
 };
 
 // A file or directory as this peer publishes it.
@@ -70,9 +74,9 @@ struct PublishedFile {
   std::string name;
   FileId id;
   FileType type = FileType::kFile;
-  uint64_t size_bytes = 0;       // Of the content (of the listing, for a directory).
-  uint64_t total_bytes = 0;      // Of everything below a directory; equals size_bytes for a file.
-  uint64_t files = 0;            // Files below a directory; 1 for a file.
+  uint64_t size_bytes = 0;   // Of the content (of the listing, for a directory).
+  uint64_t total_bytes = 0;  // Of everything below a directory; equals size_bytes for a file.
+  uint64_t files = 0;        // Files below a directory; 1 for a file.
   Attributes attributes;
   bool executable = false;
   // What it was added with: the published name of the directory it is an entry of, or empty.
@@ -93,19 +97,20 @@ struct DirtyPage {
   // The version to sign: above every version signed before, by a catalog that was lost too
   // (schema.h).
   uint64_t version = 0;
-  std::vector<Record> records;   // Empty: the page is deleted.
+  std::vector<Record> records;  // Empty: the page is deleted.
 };
 
 struct KeptPage {
-  PagePtr page;                  // With body and records.
+  PagePtr page;  // With body and records.
 };
 
 enum class StorePageResult { kStored, kRefreshed, kStale, kFull, kBodyMissing };
 
 struct SearchResult {
-  std::vector<Hit> hits;         // Publisher contact from its newest kept peer page, addresses may be empty.
-  bool truncated = false;        // The limit cut it.
-  bool out_of_time = false;      // The time cut it.
+  std::vector<Hit>
+      hits;  // Publisher contact from its newest kept peer page, addresses may be empty.
+  bool truncated = false;    // The limit cut it.
+  bool out_of_time = false;  // The time cut it.
 };
 
 class Catalog {
@@ -115,7 +120,8 @@ class Catalog {
   static absl::StatusOr<std::unique_ptr<Catalog>> Open(const CatalogOptions& options);
   virtual ~Catalog() = default;
 
-  // --- Contents -----------------------------------------------------------------------------------
+  // --- Contents
+  // -----------------------------------------------------------------------------------
   virtual absl::Status PutContent(const StoredContent& content) = 0;
   virtual absl::Status PutContents(const std::vector<StoredContent>& contents) = 0;
   // As PutContents; those that nothing publishes are kept until they are published or forgotten.
@@ -123,38 +129,43 @@ class Catalog {
   // What KeepContents keeps: being fetched or fetched and not published yet, or found in the block
   // store by a new catalog.
   virtual absl::StatusOr<std::vector<FileId>> KeptContents() = 0;
-  virtual absl::StatusOr<StoredContent> FindContent(const FileId& id) = 0;       // FILE_NOT_FOUND
+  virtual absl::StatusOr<StoredContent> FindContent(const FileId& id) = 0;  // FILE_NOT_FOUND
   virtual absl::Status SetContentComplete(const FileId& id) = 0;
   virtual absl::Status ForgetContent(const FileId& id) = 0;
+
   // As ForgetContent for each, committed together.
   virtual absl::Status ForgetContents(const std::vector<FileId>& ids) {
     absl::Status status;
     for (const FileId& id : ids) status.Update(ForgetContent(id));
     return status;
   }
+
   // Ids of contents and published files that begin with `prefix` (base32 text), at most `limit`.
   virtual absl::StatusOr<std::vector<FileId>> FindIds(absl::string_view prefix, int limit) = 0;
   // Contents whose fetch was under way when the peer stopped.
   virtual absl::StatusOr<std::vector<FileId>> IncompleteContents() = 0;
 
-  // --- What this peer publishes ---------------------------------------------------------------------
-  // Adds or replaces, assigns records to own pages and marks those pages dirty, in one transaction.
-  // Cost: linear in `files`, not in what is published already.
+  // --- What this peer publishes
+  // --------------------------------------------------------------------- Adds or replaces, assigns
+  // records to own pages and marks those pages dirty, in one transaction. Cost: linear in `files`,
+  // not in what is published already.
   virtual absl::Status Publish(const std::vector<PublishedFile>& files) = 0;
-  // The same for one file or directory that was added by itself (the first of `files`, everything below
-  // it follows), where its name is published already: what the directory of that name held and the new
-  // one does not is removed in the same transaction, so that after a crash one of the two is published
-  // whole. Returns what is no longer published. Cost: linear in the old and the new directory.
+  // The same for one file or directory that was added by itself (the first of `files`, everything
+  // below it follows), where its name is published already: what the directory of that name held
+  // and the new one does not is removed in the same transaction, so that after a crash one of the
+  // two is published whole. Returns what is no longer published. Cost: linear in the old and the
+  // new directory.
   virtual absl::StatusOr<std::vector<PublishedFile>> Replace(
       const std::vector<PublishedFile>& files) = 0;
-  // Removes what was added under `id`, with the entries that came with it and nothing else refers to.
-  // Returns what is no longer published. Error: FILE_NOT_FOUND.
+  // Removes what was added under `id`, with the entries that came with it and nothing else refers
+  // to. Returns what is no longer published. Error: FILE_NOT_FOUND.
   virtual absl::StatusOr<std::vector<PublishedFile>> Unpublish(const FileId& id) = 0;
   // Whether any published file refers to the content.
   virtual absl::StatusOr<bool> IsPublished(const FileId& id) = 0;
   virtual absl::StatusOr<std::vector<PublishedFile>> FindPublished(const FileId& id) = 0;
-  // The first of them by name, or nothing. Costs the same however many names a content has: the empty
-  // file may have a hundred thousand.
+
+  // The first of them by name, or nothing. Costs the same however many names a content has: the
+  // empty file may have a hundred thousand.
   virtual absl::StatusOr<std::optional<PublishedFile>> FirstPublished(const FileId& id) {
     absl::StatusOr<std::vector<PublishedFile>> all = FindPublished(id);
     if (!all.ok()) return all.status();
@@ -165,47 +176,54 @@ class Catalog {
   // In ascending order of name and then type, at most `limit`, after `after`: a PositionAfter, or a
   // name (of which all is left out), or empty for the start. `recursive`: entries of directories
   // too.
-  virtual absl::StatusOr<std::vector<PublishedFile>> ListPublished(absl::string_view after, int limit,
-                                                                  bool recursive) = 0;
+  virtual absl::StatusOr<std::vector<PublishedFile>> ListPublished(absl::string_view after,
+                                                                   int limit, bool recursive) = 0;
   // Number of what was added by itself (directories count once).
   virtual absl::StatusOr<int64_t> CountPublished() = 0;
 
-  // --- Own pages ------------------------------------------------------------------------------------
-  // Sets the records of the peer page (number 0); dirty when they changed.
+  // --- Own pages
+  // ------------------------------------------------------------------------------------ Sets the
+  // records of the peer page (number 0); dirty when they changed.
   virtual absl::Status SetPeerRecord(const Record& record) = 0;
   // Marks every own page dirty (the identity of the mesh or its expiry changed).
   virtual absl::Status MarkAllPagesDirty() = 0;
   // At most `limit` pages to sign, lowest number first.
   virtual absl::StatusOr<std::vector<DirtyPage>> DirtyPages(int limit) = 0;
-  // Stores a signed own page, clears its dirty mark when the version is still the newest, and indexes
-  // it like a kept page. Deleted pages (no records) stay as tombstones until they expire.
+  // Stores a signed own page, clears its dirty mark when the version is still the newest, and
+  // indexes it like a kept page. Deleted pages (no records) stay as tombstones until they expire.
   virtual absl::Status StoreOwnPage(const Page& page) = 0;
   // Own pages, signed, with number above `after`, at most `limit`; for refresh and after a restart.
   virtual absl::StatusOr<std::vector<PagePtr>> OwnPages(const PeerId& self, int64_t after,
                                                         int limit) = 0;
 
-  // --- Pages kept for others ------------------------------------------------------------------------
-  // Keeps a verified page. `has_body` false: a refresh, kBodyMissing when the body is not here.
+  // --- Pages kept for others
+  // ------------------------------------------------------------------------ Keeps a verified page.
+  // `has_body` false: a refresh, kBodyMissing when the body is not here.
   virtual absl::StatusOr<StorePageResult> StorePage(const Page& page, bool has_body,
                                                     absl::Time now) = 0;
   virtual absl::StatusOr<PagePtr> FindPage(const PageKey& key) = 0;  // FILE_NOT_FOUND
   // Drops expired pages. Returns how many.
   virtual absl::StatusOr<int64_t> DropExpiredPages(absl::Time now) = 0;
 
-  // --- Search ---------------------------------------------------------------------------------------
-  // Evaluates `query` over own and kept pages. Stops at `limit` ids (hit_limit.h) or after `time_max`.
-  // Two very common words stay bounded: candidates are read unranked in batches until the limit.
-  virtual absl::StatusOr<SearchResult> Search(const Query& query, int limit, absl::Duration time_max,
-                                              absl::Time now) = 0;
+  // --- Search
+  // ---------------------------------------------------------------------------------------
+  // Evaluates `query` over own and kept pages. Stops at `limit` ids (hit_limit.h) or after
+  // `time_max`. Two very common words stay bounded: candidates are read unranked in batches until
+  // the limit.
+  virtual absl::StatusOr<SearchResult> Search(const Query& query, int limit,
+                                              absl::Duration time_max, absl::Time now) = 0;
   // Peers whose id begins with `prefix`, from kept peer pages and known peers, at most `limit`.
-  virtual absl::StatusOr<std::vector<PeerContact>> FindPeers(absl::string_view prefix, int limit) = 0;
+  virtual absl::StatusOr<std::vector<PeerContact>> FindPeers(absl::string_view prefix,
+                                                             int limit) = 0;
 
-  // --- Known peers ----------------------------------------------------------------------------------
+  // --- Known peers
+  // ----------------------------------------------------------------------------------
   virtual absl::Status RememberPeers(const std::vector<PeerContact>& peers, absl::Time now) = 0;
   // Most recently seen first.
   virtual absl::StatusOr<std::vector<PeerContact>> KnownPeers(int limit) = 0;
 
-  // --- Settings kept between runs -------------------------------------------------------------------
+  // --- Settings kept between runs
+  // -------------------------------------------------------------------
   virtual absl::Status SetValue(absl::string_view key, absl::string_view value) = 0;
   virtual absl::StatusOr<std::optional<std::string>> GetValue(absl::string_view key) = 0;
 

@@ -183,8 +183,8 @@ class Publisher {
   std::vector<PublishedFile> replaced_;
 };
 
-// Removes what nothing refers to any more, then what only that referred to. Takes a version only when
-// something goes.
+// Removes what nothing refers to any more, then what only that referred to. Takes a version only
+// when something goes.
 class Remover {
  public:
   explicit Remover(Connection& db) : db_(db) {}
@@ -200,7 +200,8 @@ class Remover {
                                 const absl::flat_hash_set<NameAndKind>& kept) {
     PANAL_ASSIGN_OR_RETURN(
         std::vector<Row> rows,
-        ReadRows(db_.Query(absl::StrCat(kColumns, "WHERE key IN (SELECT file FROM entry WHERE parent = ?)"),
+        ReadRows(db_.Query(absl::StrCat(kColumns,
+                                        "WHERE key IN (SELECT file FROM entry WHERE parent = ?)"),
                            absl::string_view(directory)),
                  db_.path()));
     for (const Row& row : rows) {

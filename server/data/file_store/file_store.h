@@ -1,15 +1,20 @@
-// LAYER 3: files as this peer holds them, whatever keeps their bytes: the catalog (inline), the block
-// store, or the place where they lie. Adding, uploading, reading, receiving and removing.
+// LAYER 3: files as this peer holds them, whatever keeps their bytes: the catalog (inline), the
+// block store, or the place where they lie. Adding, uploading, reading, receiving and removing.
 //
 // Specification:
 // - F1. An id that a method returns is durable: manifest, bytes, published name, all of it.
-// - F2. A file that changes while it is read is refused with FILE_CHANGED; nothing of it is published.
-//   Rationale: size, mtime and inode are compared before and after, so an id never names mixed bytes.
-// - F3. Sharing in place promises integrity, not retention: size and mtime are compared whenever it is
+// - F2. A file that changes while it is read is refused with FILE_CHANGED; nothing of it is
+// published.
+//   Rationale: size, mtime and inode are compared before and after, so an id never names mixed
+//   bytes.
+// - F3. Sharing in place promises integrity, not retention: size and mtime are compared whenever it
+// is
 //   served; a changed file is hashed again block by block, and blocks that differ are refused.
-// - F4. Names from a file system that are not UTF-8 are published percent-encoded (ToValidUtf8); listings
+// - F4. Names from a file system that are not UTF-8 are published percent-encoded (ToValidUtf8);
+// listings
 //   keep the bytes.
-// - F5. Symbolic links are followed when they point to a regular file within the same root, else skipped
+// - F5. Symbolic links are followed when they point to a regular file within the same root, else
+// skipped
 //   and reported; sockets, devices and pipes are skipped and reported.
 //
 // Thread-safe. Blocking disk IO: called from workers only.
@@ -32,10 +37,10 @@
 
 namespace panal {
 
-inline constexpr size_t kPutContentSizeMax = 1024 * 1024;   // Bytes of PutFile's content.
-inline constexpr size_t kReadChunkSizeMax = 1024 * 1024;    // Bytes of one read.
-inline constexpr int kDirectoryDepthMax = 64;               // Nested folders of one directory.
-inline constexpr size_t kSkippedReportMax = 100;            // Skipped entries named in an answer.
+inline constexpr size_t kPutContentSizeMax = 1024 * 1024;  // Bytes of PutFile's content.
+inline constexpr size_t kReadChunkSizeMax = 1024 * 1024;   // Bytes of one read.
+inline constexpr int kDirectoryDepthMax = 64;              // Nested folders of one directory.
+inline constexpr size_t kSkippedReportMax = 100;           // Skipped entries named in an answer.
 
 // What was added.
 struct AddedFile {
@@ -51,13 +56,13 @@ struct AddedFile {
 struct FileDetails {
   FileId id;
   FileType type = FileType::kFile;
-  std::string name;                  // First published name, or empty.
+  std::string name;  // First published name, or empty.
   Manifest manifest;
   Attributes attributes;
   StorageKind storage = StorageKind::kStored;
-  std::string path;                  // kInPlace.
+  std::string path;  // kInPlace.
   uint64_t held_bytes = 0;
-  uint64_t total_bytes = 0;          // Directory: sum below it.
+  uint64_t total_bytes = 0;  // Directory: sum below it.
   bool complete = false;
 };
 
@@ -68,22 +73,25 @@ class FileStore {
                                            SourceFiles& source = RealSourceFiles());
   virtual ~FileStore() = default;
 
-  // --- Adding ---------------------------------------------------------------------------------------
-  // Errors: CONTENT_TOO_LARGE, FILE_NAME_INVALID, ATTRIBUTE_INVALID, STORAGE_FULL.
+  // --- Adding
+  // --------------------------------------------------------------------------------------- Errors:
+  // CONTENT_TOO_LARGE, FILE_NAME_INVALID, ATTRIBUTE_INVALID, STORAGE_FULL.
   virtual absl::StatusOr<AddedFile> Put(absl::string_view name, absl::string_view content,
                                         const Attributes& attributes) = 0;
-  // Adds a file or a whole folder. `roots`: resolved folders it must lie below. `name`: empty for the last
-  // component of the path. `attributes` go to everything below a folder too. `cancelled` is asked now
-  // and then. A file within a folder that cannot be read fails the whole add, since an id that leaves
-  // something out would name another folder; what vanishes meanwhile is skipped and reported. What the
-  // name was published for before is replaced and freed. Errors: PATH_OUTSIDE_ROOTS, PATH_NOT_FOUND, FILE_UNREADABLE, FILE_CHANGED,
-  // FILE_NAME_INVALID, ATTRIBUTE_INVALID, STORAGE_FULL, CANCELLED.
+  // Adds a file or a whole folder. `roots`: resolved folders it must lie below. `name`: empty for
+  // the last component of the path. `attributes` go to everything below a folder too. `cancelled`
+  // is asked now and then. A file within a folder that cannot be read fails the whole add, since an
+  // id that leaves something out would name another folder; what vanishes meanwhile is skipped and
+  // reported. What the name was published for before is replaced and freed. Errors:
+  // PATH_OUTSIDE_ROOTS, PATH_NOT_FOUND, FILE_UNREADABLE, FILE_CHANGED, FILE_NAME_INVALID,
+  // ATTRIBUTE_INVALID, STORAGE_FULL, CANCELLED.
   virtual absl::StatusOr<AddedFile> AddPath(absl::string_view path, absl::string_view name,
                                             const Attributes& attributes, bool in_place,
                                             const std::vector<std::string>& roots,
                                             const std::function<bool()>& cancelled) = 0;
 
-  // One upload from a program: a file, or the files of a directory one after the other. Not thread-safe.
+  // One upload from a program: a file, or the files of a directory one after the other. Not
+  // thread-safe.
   class Upload {
    public:
     virtual ~Upload() = default;  // Drops what was not finished.
@@ -99,11 +107,13 @@ class FileStore {
     virtual absl::StatusOr<AddedFile> FinishDirectory(absl::string_view name,
                                                       const Attributes& attributes) = 0;
   };
+
   virtual std::unique_ptr<Upload> NewUpload() = 0;
 
-  // --- Reading --------------------------------------------------------------------------------------
-  // Resolves a full id, which need not be held here, or a unique prefix of at least 4 characters. Errors: FILE_ID_INVALID,
-  // FILE_NOT_FOUND, FILE_AMBIGUOUS.
+  // --- Reading
+  // -------------------------------------------------------------------------------------- Resolves
+  // a full id, which need not be held here, or a unique prefix of at least 4 characters. Errors:
+  // FILE_ID_INVALID, FILE_NOT_FOUND, FILE_AMBIGUOUS.
   virtual absl::StatusOr<FileId> Resolve(absl::string_view text) = 0;
   virtual absl::StatusOr<FileDetails> Find(const FileId& id) = 0;  // FILE_NOT_FOUND
   // At most kReadChunkSizeMax bytes at `offset`, verified. Errors: FILE_NOT_FOUND, FILE_INCOMPLETE,
@@ -112,13 +122,15 @@ class FileStore {
   // Entries of a directory. Errors: FILE_NOT_FOUND, FILE_INCOMPLETE, LISTING_INVALID.
   virtual absl::StatusOr<std::vector<ListingEntry>> ReadListing(const FileId& id) = 0;
 
-  // --- Serving and receiving blocks -------------------------------------------------------------------
+  // --- Serving and receiving blocks
+  // -------------------------------------------------------------------
   struct Held {
     Manifest manifest;
-    std::vector<bool> held;       // Empty: all blocks.
-    std::string inline_content;   // Where has_inline_content.
+    std::vector<bool> held;      // Empty: all blocks.
+    std::string inline_content;  // Where has_inline_content.
     bool has_inline_content = false;
   };
+
   virtual absl::StatusOr<Held> FindHeld(const FileId& id) = 0;
   // One whole block, for another peer. Errors: FILE_NOT_FOUND, FILE_INCOMPLETE, BLOCK_CORRUPT,
   // FILE_CHANGED. A corrupt stored block is forgotten, so that it is fetched again.
@@ -130,8 +142,8 @@ class FileStore {
   virtual absl::Status ReceiveInline(const Manifest& manifest, absl::string_view content) = 0;
   // Verifies and writes one block. Errors: BLOCK_CORRUPT, STORAGE_FULL, FILE_NOT_FOUND.
   virtual absl::Status ReceiveBlock(const FileId& id, uint32_t index, absl::string_view bytes) = 0;
-  // Makes what was received durable (called every few seconds and at the end); marks the content complete
-  // when every block is held.
+  // Makes what was received durable (called every few seconds and at the end); marks the content
+  // complete when every block is held.
   virtual absl::Status CheckpointReceive(const FileId& id) = 0;
   // Publishes fetched contents (a file, or a directory and everything below it, whose contents are
   // all complete) under `name`. Durable. What can never be published (LISTING_INVALID,
@@ -139,7 +151,8 @@ class FileStore {
   virtual absl::StatusOr<AddedFile> PublishFetched(const FileId& id, absl::string_view name,
                                                    const Attributes& attributes) = 0;
 
-  // --- Removing -------------------------------------------------------------------------------------
+  // --- Removing
+  // -------------------------------------------------------------------------------------
   struct Removed {
     FileId id;
     uint64_t files = 0;

@@ -25,8 +25,7 @@ struct TreeTotals {
 class Publication {
  public:
   // `attributes` go to everything in it.
-  Publication(absl::string_view name, Attributes attributes)
-      : attributes_(std::move(attributes)) {
+  Publication(absl::string_view name, Attributes attributes) : attributes_(std::move(attributes)) {
     top_.name = std::string(name);
   }
 

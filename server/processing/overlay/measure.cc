@@ -290,8 +290,9 @@ void Measurement::TellResult(const PeerId& to, uint64_t round, Outputs& outputs)
   outputs.push_back(SendFrame{to, share});
 }
 
-// A round that ran out of shares on starved machines may end before the masses have mixed; its ratio can
-// be wrong by any factor. Half of the receipts that end a round at once tell the two apart.
+// A round that ran out of shares on starved machines may end before the masses have mixed; its
+// ratio can be wrong by any factor. Half of the receipts that end a round at once tell the two
+// apart.
 bool Measurement::Settled() const {
   return 2 * stable_receipts_ >= static_cast<int>(active_.size());
 }

@@ -42,7 +42,7 @@ class PageSpreader {
  public:
   // All references must outlive the spreader.
   PageSpreader(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
-            const BubbleSizes& sizes, Tokens& tokens, Random& random, BubbleEngine& engine);
+               const BubbleSizes& sizes, Tokens& tokens, Random& random, BubbleEngine& engine);
 
   void OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time now, Outputs& outputs);
   // A token that is not the spreader's is ignored.

@@ -10,8 +10,8 @@ namespace panal::cli {
 namespace {
 
 TEST(Printable, LeavesWordsOfEveryScript) {
-  for (const char* text : {"", "plain", "Lindenbl\u00fcte \u2013 \u8702\u871c", "\u05d3\u05d1\u05e9",
-                           "\U0001f41d", "\u00a0", "\u200d", "\ufffd"}) {
+  for (const char* text : {"", "plain", "Lindenbl\u00fcte \u2013 \u8702\u871c",
+                           "\u05d3\u05d1\u05e9", "\U0001f41d", "\u00a0", "\u200d", "\ufffd"}) {
     EXPECT_EQ(Printable(text), text);
   }
 }
@@ -28,16 +28,20 @@ TEST(Printable, ShowsC1AsOneQuestionMarkEach) {
 
 TEST(Printable, ShowsBidirectionalControlsAndLineSeparatorsAsQuestionMarks) {
   EXPECT_EQ(Printable("exe.\u202egnp"), "exe.?gnp");
-  EXPECT_EQ(Printable("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e"), "??????????");
+  EXPECT_EQ(Printable("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e"),
+            "??????????");
   EXPECT_EQ(Printable("\u2066\u2067\u2068\u2069"), "????");
-  EXPECT_EQ(Printable("\u2027\u202f\u2065\u206a\u200d\u2010"), "\u2027\u202f\u2065\u206a\u200d\u2010");
+  EXPECT_EQ(Printable("\u2027\u202f\u2065\u206a\u200d\u2010"),
+            "\u2027\u202f\u2065\u206a\u200d\u2010");
 }
 
 TEST(Printable, ShowsBytesThatAreNoUtf8AsQuestionMarks) {
-  EXPECT_EQ(Printable("\x9b" "31m"), "?31m");  // C1 of a terminal that takes single bytes.
+  EXPECT_EQ(Printable("\x9b"
+                      "31m"),
+            "?31m");  // C1 of a terminal that takes single bytes.
   EXPECT_EQ(Printable("caf\xe9"), "caf?");
-  EXPECT_EQ(Printable("\xe2\x80"), "??");      // Cut off.
-  EXPECT_EQ(Printable("\xc0\x9b"), "??");      // Overlong.
+  EXPECT_EQ(Printable("\xe2\x80"), "??");  // Cut off.
+  EXPECT_EQ(Printable("\xc0\x9b"), "??");  // Overlong.
 }
 
 TEST(WriteError, NamesThePathAndTellsAFullDiskFromARefusal) {

@@ -1,4 +1,5 @@
-// A file that changes between its first and its last byte must not be shared as if it were one file.
+// A file that changes between its first and its last byte must not be shared as if it were one
+// file.
 #include "client/cli/upload.h"
 
 #include <fcntl.h>
@@ -26,6 +27,7 @@ class UploadTest : public testing::Test {
     path_ = (folder_ / "file").string();
     std::ofstream(path_) << std::string(kSize, 'a');
   }
+
   ~UploadTest() override { fs::remove_all(folder_); }
 
   // The item, with its first part read.

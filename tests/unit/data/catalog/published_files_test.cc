@@ -127,18 +127,18 @@ TEST(PublishedFiles, OfANestedDirectoryAddedByItselfStay) {
 TEST(PublishedFiles, OfADirectoryAreReplacedAsAWhole) {
   TempDir dir;
   auto catalog = OpenOrDie(OptionsIn(dir));
-  ASSERT_TRUE(catalog
-                  ->Publish({MakeDirectory("d", "old", 4), MakeFile("d/changed", "1", {}, "d"),
-                             MakeFile("d/same", "same", {}, "d"),
-                             MakeDirectory("d/sub", "sub", 1, "d"),
-                             MakeFile("d/sub/gone", "2", {}, "d"), MakeFile("d/alone", "3", {}, "d")})
-                  .ok());
+  ASSERT_TRUE(
+      catalog
+          ->Publish({MakeDirectory("d", "old", 4), MakeFile("d/changed", "1", {}, "d"),
+                     MakeFile("d/same", "same", {}, "d"), MakeDirectory("d/sub", "sub", 1, "d"),
+                     MakeFile("d/sub/gone", "2", {}, "d"), MakeFile("d/alone", "3", {}, "d")})
+          .ok());
   ASSERT_TRUE(catalog->Publish({MakeFile("d/alone", "3")}).ok());
   ASSERT_TRUE(catalog->Publish({MakeDirectory("another name", "old", 4)}).ok());
 
-  auto gone = catalog->Replace({MakeDirectory("d", "new", 3), MakeFile("d/changed", "4", {}, "d"),
-                                MakeFile("d/same", "same", {}, "d"),
-                                MakeFile("d/sub", "5", {}, "d")});
+  auto gone =
+      catalog->Replace({MakeDirectory("d", "new", 3), MakeFile("d/changed", "4", {}, "d"),
+                        MakeFile("d/same", "same", {}, "d"), MakeFile("d/sub", "5", {}, "d")});
 
   // `d/sub` became a file; what was added by itself stays.
   EXPECT_THAT(NamesOf(gone), UnorderedElementsAre("d", "d/changed", "d/sub", "d/sub/gone"));
