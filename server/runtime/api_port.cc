@@ -3,7 +3,6 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
-#include <chrono>
 #include <utility>
 
 #include "server/runtime/generic_call.h"
@@ -58,8 +57,8 @@ class GrpcApiPort final : public ApiPort {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                                kClientPingIntervalMinMs);
-    absl::StatusOr<BoundServer> bound =
-        StartServer(builder, options.listen, grpc::InsecureServerCredentials());
+    absl::StatusOr<BoundServer> bound = StartServer(
+        builder, options.listen, grpc::InsecureServerCredentials(), options.connections_max);
     if (!bound.ok()) return bound.status();
     bound_ = std::move(*bound);
     return absl::OkStatus();
@@ -67,10 +66,7 @@ class GrpcApiPort final : public ApiPort {
 
   std::string address() const override { return bound_.address; }
 
-  void Shutdown(absl::Duration grace) override {
-    bound_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
-    bound_.server->Wait();
-  }
+  void Shutdown(absl::Duration grace) override { bound_.Shutdown(grace); }
 
  private:
   ApiService service_;

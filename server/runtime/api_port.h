@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/application/call.h"
+#include "server/runtime/acceptor.h"
 #include "server/runtime/api_callers.h"
 
 namespace panal {
@@ -18,6 +19,8 @@ struct ApiPortOptions {
   int message_size_max = 4 * 1024 * 1024;
   // Connections of one host that are callers of their own.
   size_t callers_per_host_max = kApiCallersPerHostMax;
+  // Connections open at once; those beyond are closed as they come.
+  size_t connections_max = ConnectionsFor(kApiConnectionsShare);
 };
 
 class ApiPort {

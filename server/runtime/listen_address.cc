@@ -1,5 +1,6 @@
 #include "server/runtime/listen_address.h"
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -18,37 +19,54 @@ absl::Status ListenInvalid(absl::string_view listen) {
       {{"address", std::string(listen)}});
 }
 
-// The host part, brackets kept.
-absl::StatusOr<absl::string_view> ListenHost(absl::string_view listen) {
+struct HostPort {
+  absl::string_view host;  // Brackets kept.
+  int port = 0;
+};
+
+absl::StatusOr<HostPort> ParseListen(absl::string_view listen) {
   const size_t colon = listen.rfind(':');
-  int port = -1;
+  HostPort parsed;
   if (colon == absl::string_view::npos || colon == 0 ||
-      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 || port > 65535) {
+      !absl::SimpleAtoi(listen.substr(colon + 1), &parsed.port) || parsed.port < 0 ||
+      parsed.port > 65535) {
     return ListenInvalid(listen);
   }
-  const absl::string_view host = listen.substr(0, colon);
-  const bool bracketed = host.front() == '[' && host.back() == ']';
-  if (!bracketed && host.find(':') != absl::string_view::npos) return ListenInvalid(listen);
-  return host;
+  parsed.host = listen.substr(0, colon);
+  const bool bracketed = parsed.host.front() == '[' && parsed.host.back() == ']';
+  if (!bracketed && parsed.host.find(':') != absl::string_view::npos) return ListenInvalid(listen);
+  return parsed;
 }
 
 }  // namespace
 
+void BoundServer::Shutdown(absl::Duration grace) {
+  acceptor->Stop();
+  server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+  server->Wait();
+}
+
 absl::StatusOr<BoundServer> StartServer(grpc::ServerBuilder& builder, absl::string_view listen,
-                                        std::shared_ptr<grpc::ServerCredentials> credentials) {
-  PANAL_ASSIGN_OR_RETURN(const absl::string_view host, ListenHost(listen));
-  // With it on, gRPC's default, the kernel would split connections between two processes silently.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  int port = 0;
-  builder.AddListeningPort(std::string(listen), std::move(credentials), &port);
+                                        std::shared_ptr<grpc::ServerCredentials> credentials,
+                                        size_t connections_max) {
+  PANAL_ASSIGN_OR_RETURN(const HostPort parsed, ParseListen(listen));
+  PANAL_ASSIGN_OR_RETURN(std::unique_ptr<Acceptor> acceptor,
+                         Acceptor::Bind(parsed.host, parsed.port, connections_max));
+  using Connections = grpc::experimental::ExternalConnectionAcceptor;
+  std::shared_ptr<Connections> connections = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      std::move(credentials));
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  // The port is reported even when binding failed: the server is what counts.
-  if (server == nullptr || port == 0) {
-    return Error(ErrorReason::kPortTaken,
-                 absl::StrCat("cannot bind ", listen, ": in use or not an address of this machine"),
-                 {{"address", std::string(listen)}});
+  if (server == nullptr) {
+    return Error(ErrorReason::kInternal, absl::StrCat("gRPC started no server for ", listen));
   }
-  return BoundServer{std::move(server), absl::StrCat(host, ":", port)};
+  acceptor->Start([connections = std::move(connections)](int socket) {
+    Connections::NewConnectionParameters connection;
+    connection.fd = socket;
+    connections->HandleNewConnection(&connection);
+  });
+  std::string address = absl::StrCat(parsed.host, ":", acceptor->port());
+  return BoundServer{std::move(server), std::move(acceptor), std::move(address)};
 }
 
 std::string HostOfGrpcPeer(absl::string_view peer) {

@@ -3,7 +3,6 @@
 #include <grpc/compression.h>
 #include <grpcpp/grpcpp.h>
 
-#include <chrono>
 #include <utility>
 
 #include "common/base/status.h"
@@ -71,7 +70,8 @@ class GrpcMeshPort final : public MeshPort {
     grpc::ServerBuilder builder;
     SetServerArguments(builder);
     builder.RegisterCallbackGenericService(&service_);
-    absl::StatusOr<BoundServer> bound = StartServer(builder, options.listen, tls_.ForServer());
+    absl::StatusOr<BoundServer> bound =
+        StartServer(builder, options.listen, tls_.ForServer(), options.connections_max);
     if (!bound.ok()) return bound.status();
     bound_ = std::move(*bound);
     return absl::OkStatus();
@@ -89,9 +89,7 @@ class GrpcMeshPort final : public MeshPort {
     links_.Shutdown();
     calls_->Shutdown();
     blocks_->Shutdown();
-    if (bound_.server == nullptr) return;
-    bound_.server->Shutdown(std::chrono::system_clock::now());
-    bound_.server->Wait();
+    if (bound_.server != nullptr) bound_.Shutdown(absl::ZeroDuration());
   }
 
  private:

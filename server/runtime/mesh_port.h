@@ -15,6 +15,7 @@
 #include "server/application/call.h"
 #include "server/application/dispatcher.h"
 #include "server/data/file_store/file_store.h"
+#include "server/runtime/acceptor.h"
 #include "server/runtime/blocks_client.h"
 #include "server/runtime/links.h"
 
@@ -25,6 +26,8 @@ struct MeshPortOptions {
   MeshId mesh;
   // Addresses being asked for their peer at once (Links::DialAddress).
   int probes_max = kProbesMax;
+  // Connections open at once; those beyond are closed as they come.
+  size_t connections_max = ConnectionsFor(kMeshConnectionsShare);
 };
 
 // Finds where a peer can be dialled: neighbors, catalog, then a search of the mesh. Called on any

@@ -305,6 +305,25 @@ class Strangers(MeshTest):
 
         self.assertEqual(peer.status()["peer_id"], peer.id)
 
+    def test_more_connections_than_descriptors_leave_a_peer_that_answers_again(self):
+        import contextlib
+        import resource
+        import socket
+        _, before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        peer = self.peer().start()
+        resource.prlimit(peer.process.pid, resource.RLIMIT_NOFILE, (100, before))
+        for port in ("mesh", "api"):
+            host, number = peer.ports[port].split(":")
+            with contextlib.ExitStack() as opened:
+                for _ in range(300):
+                    opened.enter_context(socket.create_connection((host, int(number)), timeout=10))
+                wait_for(lambda: f'port={number}' in peer.log(), "the log tells of refused connections")
+
+        wait_for(lambda: peer.panal("status", code=None).returncode == 0, "the peer answers programs")
+        resource.prlimit(peer.process.pid, resource.RLIMIT_NOFILE, (before, before))
+        other = self.peer(join=[peer.mesh_address]).start()
+        self.wait_for_size([peer, other], 2)
+
 
 if __name__ == "__main__":
     peers.main()

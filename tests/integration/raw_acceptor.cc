@@ -2,7 +2,6 @@
 
 #include <grpcpp/server_builder.h>
 
-#include <chrono>
 #include <utility>
 
 #include "common/base/check.h"
@@ -56,8 +55,7 @@ RawAcceptor::RawAcceptor(const Identity& identity, RawStream::Metadata metadata,
 }
 
 RawAcceptor::~RawAcceptor() {
-  bound_.server->Shutdown(std::chrono::system_clock::now());
-  bound_.server->Wait();
+  bound_.Shutdown(absl::ZeroDuration());
   bound_.server = nullptr;
 }
 

@@ -2,7 +2,6 @@
 
 #include <grpcpp/server_builder.h>
 
-#include <chrono>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -77,8 +76,7 @@ void StreamPeer::Stop() {
   if (std::exchange(stopped_, true)) return;
   calls_->Shutdown();
   blocks_->Shutdown();
-  bound_.server->Shutdown(std::chrono::system_clock::now());
-  bound_.server->Wait();
+  bound_.Shutdown(absl::ZeroDuration());
 }
 
 void Signal::Set() {

@@ -276,8 +276,8 @@ TEST(Dispatcher, RefusesWhatATaskSubmitsWhileItStops) {
   gate.WaitUntilReached();
 
   std::thread stopper([&] { dispatcher->Stop(); });
-  while (ReasonOf(dispatcher->Submit(WorkClass::kControl, "b", [] {})) !=
-         ErrorReason::kShuttingDown) {
+  // The classes are closed in their order: with the last one, all are.
+  while (ReasonOf(dispatcher->Submit(WorkClass::kBulk, "b", [] {})) != ErrorReason::kShuttingDown) {
   }
   gate.Open();
   stopper.join();
