@@ -170,6 +170,26 @@ TEST(RunRecall, KeepsThePromiseInEveryMix) {
   }
 }
 
+// A tenth of the peers ask for a thousand times as much as they were asked: each brings about a few
+// dozen casts, not thousands.
+TEST(RunHostile, AmplifiersAddLittleAndCostNoRecall) {
+  Parameters parameters{.experiment = "hostile",
+                        .peers = 300,
+                        .recalls = {0.9999},
+                        .trials = 900,
+                        .fail = 0,
+                        .variant = "amplify"};
+  const Row honest = RunHostile(parameters).front();
+  parameters.fail = 0.1;
+
+  const Row row = RunHostile(parameters).front();
+
+  EXPECT_LE(std::get<double>(Get(row, "messages_per_query")),
+            5 * std::get<double>(Get(honest, "messages_per_query")));
+  EXPECT_EQ(std::get<double>(Get(row, "complete")), 1);
+  EXPECT_LE(std::get<double>(Get(row, "measured_miss")), 0.002);
+}
+
 // One in fifty frames lost, one in fifty doubled, all of them out of turn.
 TEST(Faults, OfLinksCostTimeButNotRecall) {
   SimulationOptions options;

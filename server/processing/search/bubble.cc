@@ -50,8 +50,8 @@ void Tally::Add(Tally other) {
 }
 
 BubbleEngine::BubbleEngine(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
-                           Random& random)
-    : self_(self), options_(options), neighbors_(neighbors), random_(random) {}
+                           const BubbleSizes& sizes, Random& random)
+    : self_(self), options_(options), neighbors_(neighbors), sizes_(sizes), random_(random) {}
 
 // --- Origin
 // ---------------------------------------------------------------------------------------
@@ -165,6 +165,7 @@ BubbleEngine::Task& BubbleEngine::AddTask(const BubbleId& id, Bubble& bubble, Ca
   Task& task = *bubble.tasks.back();
   task.payload = std::make_shared<const CastPayload>(std::move(payload));
   task.range = range;
+  task.reach = range.end;
   task.deadline = deadline;
   active_[task.sequence] = &task;
   ++bubble.active;
@@ -182,6 +183,8 @@ void BubbleEngine::Refuse(const PeerId& from, const Cast& cast, Outputs& outputs
 
 void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, Outputs& outputs) {
   suspects_.erase(from);
+  // Only the origin is at the origin.
+  const int hops = std::max(cast.hops, from == cast.origin ? 1 : 2);
   Bubble* bubble = FindBubble(cast.bubble);
   if (bubble == nullptr) {
     if (cast.origin == self_) {
@@ -190,22 +193,28 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
       outputs.push_back(SendFrame{from, std::move(answer)});
       return;
     }
-    if (!MakeRoom(now)) return Refuse(from, cast, outputs);
+    const bool plausible = ReachOf(nullptr, cast, hops) > cast.begin;
+    if (!plausible || !MakeRoom(now)) return Refuse(from, cast, outputs);
     bubble = &bubbles_[cast.bubble];
   }
   const CastRange range{cast.seed, cast.begin, cast.end, cast.everyone};
   for (const std::unique_ptr<Task>& task : bubble->tasks) {
-    const bool same = range.everyone ? task->range.everyone && task->range.seed == range.seed
-                                     : task->range == range;
+    // A bubble goes to everyone once, whatever seed somebody makes up.
+    const bool same = range.everyone ? task->range.everyone : task->range == range;
     if (same) return Rejoin(*bubble, *task, from, now, outputs);
   }
   if (bubble->tasks.size() >= kRangesPerBubbleMax) return Refuse(from, cast, outputs);
+  const uint32_t reach = ReachOf(bubble, cast, hops);
+  const bool nothing = reach == cast.begin || (bubble->visited && reach == cast.begin + 1);
+  if (nothing && reach < cast.end) return Refuse(from, cast, outputs);
 
   Task& task =
       AddTask(cast.bubble, *bubble, cast.payload, range, now + absl::Milliseconds(cast.budget_ms));
   task.origin = cast.origin;
+  task.reach = reach;
+  task.unanswered = cast.end - reach;
   task.parent = from;
-  task.hops = cast.hops;
+  task.hops = hops;
   task.flush_at = now + options_.flush_share * (task.deadline - now);
   if (!bubble->visited) {
     bubble->visited = true;
@@ -218,6 +227,24 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
   }
   Forward(task, now, outputs);
   FinishIfDone(task, now, outputs);
+}
+
+uint32_t BubbleEngine::ReachOf(const Bubble* bubble, const Cast& cast, int hops) const {
+  const bool query = std::holds_alternative<QueryPayload>(cast.payload);
+  if (cast.everyone) {
+    return query || sizes_.PageToEveryonePlausible() ? cast.end : cast.begin;
+  }
+  const uint64_t longest = query ? sizes_.QueryRangeMax() : sizes_.PageRangeMax();
+  uint64_t most = longest;
+  const bool known = longest < kBubbleSizeMax;
+  for (int hop = 1; known && hop < hops && most > 1; ++hop) {
+    most = std::max(most / kHopShrink, uint64_t{1});
+  }
+  if (bubble != nullptr) {
+    const uint64_t left = longest - std::min(longest, bubble->forwarded);
+    most = std::min(most, 1 + (bubble->casts < kCastsPerBubbleMax ? left : 0));
+  }
+  return static_cast<uint32_t>(std::min<uint64_t>(cast.end, cast.begin + most));
 }
 
 void BubbleEngine::Rejoin(Bubble& bubble, Task& task, const PeerId& from, absl::Time now,
@@ -252,9 +279,10 @@ void BubbleEngine::Forward(Task& task, absl::Time now, Outputs& outputs) {
     } else {
       task.unanswered = 1;
     }
-  } else if (begin < task.range.end) {
-    if (may && !neighbors_.ids().empty()) {
-      ForwardRange(task, begin, now, outputs);
+  } else if (begin < task.reach) {
+    const uint32_t casts = CastsLeft(task);
+    if (may && casts > 0 && !neighbors_.ids().empty()) {
+      ForwardRange(task, begin, casts, now, outputs);
     } else {
       task.unanswered = task.range.end - begin;
     }
@@ -276,11 +304,19 @@ void BubbleEngine::ForwardToEveryone(Task& task, absl::Time now, Outputs& output
   }
 }
 
-void BubbleEngine::ForwardRange(Task& task, uint32_t begin, absl::Time now, Outputs& outputs) {
+uint32_t BubbleEngine::CastsLeft(const Task& task) const {
+  if (task.root) return kCastsPerBubbleMax;  // Its rounds are bounded.
+  const uint32_t sent = bubbles_.find(task.bubble)->second.casts;
+  return kCastsPerBubbleMax - std::min(kCastsPerBubbleMax, sent);
+}
+
+void BubbleEngine::ForwardRange(Task& task, uint32_t begin, uint32_t casts, absl::Time now,
+                                Outputs& outputs) {
   size_t preferred = 0;
   const std::vector<PeerId> candidates = Candidates(task, now, &preferred);
-  const uint32_t length = task.range.end - begin;
-  const uint32_t count = std::min({static_cast<uint32_t>(options_.split), length,
+  const uint32_t length = task.reach - begin;
+  if (!task.root) FindBubble(task.bubble)->forwarded += length;
+  const uint32_t count = std::min({static_cast<uint32_t>(options_.split), length, casts,
                                    static_cast<uint32_t>(std::max<size_t>(preferred, 1))});
   uint32_t from = begin;
   for (uint32_t i = 0; i < count; ++i) {
@@ -316,6 +352,7 @@ std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
 void BubbleEngine::SendPart(Task& task, Part& part, const PeerId& to, absl::Time now,
                             Outputs& outputs) {
   const absl::Duration remaining = task.deadline - now;
+  if (!task.root && !task.range.everyone) ++FindBubble(task.bubble)->casts;
   part.tried.push_back(to);
   part.silent_at = task.range.everyone ? absl::InfiniteFuture() : now + SilenceAfter(remaining);
   Cast cast;
@@ -334,7 +371,8 @@ void BubbleEngine::SendPart(Task& task, Part& part, const PeerId& to, absl::Time
 
 void BubbleEngine::Retry(Task& task, Part& part, absl::Time now, Outputs& outputs) {
   const bool may = part.tried.size() < static_cast<size_t>(options_.range_tries_max) &&
-                   !task.range.everyone && kHopShare * (task.deadline - now) >= kPartTimeMin;
+                   !task.range.everyone && kHopShare * (task.deadline - now) >= kPartTimeMin &&
+                   CastsLeft(task) > 0;
   if (!may) return GiveUp(task, part);
   size_t preferred = 0;
   const PeerId* next = nullptr;
@@ -412,7 +450,7 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
   if (task->range.everyone) {
     part->resolved = true;
     task->unanswered = CappedSum(task->unanswered, answer.unanswered);
-  } else if (holder && answer.unanswered >= part->size()) {
+  } else if (holder && answer.unanswered >= part->size() && part->visited == 0) {
     // Nothing of it was done: the neighbor has no room, or no time.
     Retry(*task, *part, now, outputs);
   } else if (holder || answer.unanswered == 0) {
@@ -623,6 +661,7 @@ void BubbleEngine::CheckInvariants() const {
   for (const auto& [id, bubble] : bubbles_) {
     PANAL_CHECK(bubble.tasks.size() <= kRangesPerBubbleMax + kRootRangesMax);
     PANAL_CHECK(bubble.orphans.hits.size() <= static_cast<size_t>(options_.orphan_hits_max));
+    PANAL_CHECK(bubble.casts <= kCastsPerBubbleMax);
     PANAL_CHECK(bubble.forget_at >= bubble.deadline);
     for (const std::unique_ptr<Task>& task : bubble.tasks) {
       PANAL_CHECK(task->finished == (active_.find(task->sequence) == active_.end()));

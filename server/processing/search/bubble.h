@@ -26,6 +26,7 @@
 #include "server/processing/core.h"
 #include "server/processing/search/hits.h"
 #include "server/processing/search/neighbors.h"
+#include "server/processing/search/sizes.h"
 
 namespace panal {
 
@@ -46,9 +47,15 @@ inline constexpr absl::Duration kFlushTimeMin = absl::Milliseconds(50);
 // Hits wait this long for others before they go to the parent while parts are outstanding. Guess:
 // below what people notice, and one message a level instead of one a peer.
 inline constexpr absl::Duration kHitDelay = absl::Milliseconds(100);
-// Ranges of one bubble that one peer accepts. Guess: a peer meets a bubble of n positions a few
-// times.
-inline constexpr size_t kRangesPerBubbleMax = 64;
+// Ranges of one bubble that one peer accepts. A bubble has at most about as many positions as the
+// mesh has peers, so that a peer meets it once or twice and, with further rounds, a few times.
+inline constexpr size_t kRangesPerBubbleMax = 16;
+// Casts that one peer sends for one bubble of another: four parts of every range it may accept.
+inline constexpr uint32_t kCastsPerBubbleMax = 64;
+// From link to link the longest plausible range becomes so many times shorter, as by the split over
+// four neighbors. Peers with fewer use up what the longest one has to spare: a neighbor of the
+// origin gets an eighth of it.
+inline constexpr uint64_t kHopShrink = 4;
 // Ranges of one bubble that its origin casts: more than the rounds of a search or a spread.
 inline constexpr size_t kRootRangesMax = 16;
 
@@ -99,9 +106,9 @@ struct CastRange {
 // Not thread-safe.
 class BubbleEngine {
  public:
-  // `neighbors` and `random` must outlive the engine.
+  // `neighbors`, `sizes` and `random` must outlive the engine.
   BubbleEngine(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
-               Random& random);
+               const BubbleSizes& sizes, Random& random);
 
   // Begins a bubble of `owner`. The origin takes position 0: with `visit_self` it is visited,
   // otherwise the owner accounts for it. `range.begin` is 0.
@@ -156,6 +163,8 @@ class BubbleEngine {
     const BubbleId bubble;
     PeerId origin;
     CastRange range;
+    // Positions from here on are implausible, or beyond the budget: not cast, and unanswered.
+    uint32_t reach = 0;
     std::shared_ptr<const CastPayload> payload;  // Null when finished.
     bool root = false;
     PeerId parent;  // Meaningless for a root.
@@ -182,6 +191,9 @@ class BubbleEngine {
     std::vector<std::unique_ptr<Task>> tasks;
     Tally orphans;  // What could not be delivered; attached to the next cast.
     size_t active = 0;
+    // For others: casts sent, and positions in them when they were cast first.
+    uint32_t casts = 0;
+    uint64_t forwarded = 0;
   };
 
   Bubble* FindBubble(const BubbleId& id);
@@ -197,13 +209,18 @@ class BubbleEngine {
   Task& AddTask(const BubbleId& id, Bubble& bubble, CastPayload payload, const CastRange& range,
                 absl::Time deadline);
 
+  // Where the positions end that this peer takes of a range, by what is plausible and what it has
+  // forwarded of the bubble so far. `hops`: links from the origin.
+  uint32_t ReachOf(const Bubble* bubble, const Cast& cast, int hops) const;
   // Rejoins a range that is known already.
   void Rejoin(Bubble& bubble, Task& task, const PeerId& from, absl::Time now, Outputs& outputs);
   static void Refuse(const PeerId& from, const Cast& cast, Outputs& outputs);
 
   void Forward(Task& task, absl::Time now, Outputs& outputs);
   void ForwardToEveryone(Task& task, absl::Time now, Outputs& outputs);
-  void ForwardRange(Task& task, uint32_t begin, absl::Time now, Outputs& outputs);
+  void ForwardRange(Task& task, uint32_t begin, uint32_t casts, absl::Time now, Outputs& outputs);
+  // Casts that may still be sent for the task's bubble.
+  uint32_t CastsLeft(const Task& task) const;
   // Neighbors in the order of the task's permutation; those of last resort (the sender, the origin)
   // at the end. `preferred`: how many come before them.
   std::vector<PeerId> Candidates(const Task& task, absl::Time now, size_t* preferred) const;
@@ -229,6 +246,7 @@ class BubbleEngine {
   const PeerId self_;
   const SearchOptions options_;
   const Neighbors& neighbors_;
+  const BubbleSizes& sizes_;
   Random& random_;
   uint64_t next_sequence_ = 1;
   absl::btree_map<BubbleId, Bubble> bubbles_;

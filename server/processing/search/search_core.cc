@@ -17,7 +17,7 @@ class SearchCoreImpl final : public SearchCore {
  public:
   SearchCoreImpl(PeerId self, const SearchOptions& options, Random& random)
       : sizes_(options),
-        engine_(self, options, neighbors_, random),
+        engine_(self, options, neighbors_, sizes_, random),
         visitor_(options, neighbors_, tokens_),
         searcher_(options, neighbors_, sizes_, tokens_, random, engine_),
         spreader_(self, options, neighbors_, sizes_, tokens_, random, engine_) {}

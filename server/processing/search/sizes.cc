@@ -99,6 +99,35 @@ uint32_t BubbleSizes::QuerySize(double recall) const {
   return Saturated() ? MeshSize() : QueryPeers(shape_, LiveCopies(), recall);
 }
 
+uint32_t BubbleSizes::QueryRangeMax() const {
+  if (!measured_) return kBubbleSizeMax;
+  const double recall = -std::expm1(-options_.lambda);
+  double most = QuerySize(recall);
+  double peers = shape_.peers;
+  for (const Past& past : past_) {
+    const double copies = PageCopies(past.shape, options_.lambda);
+    most = std::max<double>(most, QueryPeers(past.shape, copies, recall));
+    peers = std::max(peers, past.shape.peers);
+  }
+  return CeilWithin(kQueryRangeFactor * most, peers);
+}
+
+uint32_t BubbleSizes::PageRangeMax() const {
+  if (!measured_) return kBubbleSizeMax;
+  double most = PageSize();
+  double peers = shape_.peers;
+  for (const Past& past : past_) {
+    most = std::max<double>(most, PageCopies(past.shape, options_.lambda));
+    peers = std::max(peers, past.shape.peers);
+  }
+  return CeilWithin(kPageRangeFactor * most, peers);
+}
+
+bool BubbleSizes::PageToEveryonePlausible() const {
+  return !measured_ || options_.saturated_factor == 0 ||
+         shape_.peers <= kEveryoneFactor * options_.saturated_factor * options_.lambda;
+}
+
 double BubbleSizes::Recall(uint64_t reached) const {
   return RecallOf(shape_, LiveCopies(), static_cast<double>(reached));
 }

@@ -22,6 +22,15 @@ inline constexpr double kCompensatorUnmeasured = 16.0 / 14.0;
 // Share of today's copies that is assumed to be there at least after the mesh shrank: the square
 // root of the share of peers left, for a loss of 94 %. Bounds what one wrong measurement does.
 inline constexpr double kLiveCopiesShareMin = 0.25;
+// A cast is plausible up to so many times the bubble that this peer's own estimate makes: of a
+// page, and of a query at the policy's lambda. A neighbor of the origin gets a quarter of the
+// bubble, so that there is room for estimates that differ, for recalls above the policy's and for
+// origins with few links.
+inline constexpr double kPageRangeFactor = 1.5;
+inline constexpr double kQueryRangeFactor = 2.0;
+// A page for everyone is plausible up to so many times the largest saturated mesh: one that grows
+// knows its size late.
+inline constexpr double kEveryoneFactor = 4.0;
 // Earlier measurements remembered for one refresh interval.
 inline constexpr size_t kShapesRememberedMax = 16;
 
@@ -64,6 +73,12 @@ class BubbleSizes {
   uint32_t PageSize() const;
   // Distinct peers that a query has to reach; everyone in the saturated case.
   uint32_t QuerySize(double recall) const;
+  // Longest range of a query, or of a page, that the estimates of the last refresh interval make
+  // plausible. kBubbleSizeMax while nothing is measured: a newcomer knows too few peers to judge.
+  uint32_t QueryRangeMax() const;
+  uint32_t PageRangeMax() const;
+  // Whether somebody may think that pages go to everyone.
+  bool PageToEveryonePlausible() const;
   // What `reached` distinct peers are worth.
   double Recall(uint64_t reached) const;
 

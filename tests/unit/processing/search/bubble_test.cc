@@ -34,7 +34,7 @@ TEST(BubbleEngine, TakesThePositionAndSplitsTheRestOverFourNeighbors) {
   std::set<PeerId> receivers;
   for (const SendFrame& sent : casts) {
     EXPECT_EQ(CastOf(sent).begin, next);
-    EXPECT_EQ(CastOf(sent).hops, 1);
+    EXPECT_EQ(CastOf(sent).hops, 3);
     EXPECT_EQ(CastOf(sent).seed, 5u);
     EXPECT_LE(CastOf(sent).budget_ms, 900u);
     EXPECT_NE(sent.to, peer.links[0]);
@@ -302,6 +302,7 @@ TEST(BubbleEngine, ACatalogThatCannotAnswerIsNotCounted) {
 
 TEST(BubbleEngine, NoFurtherThanTheHopsAFrameAllows) {
   OnePeer peer(8);
+  peer.core->SetEstimate({9, 0, 0, false});  // Any range is plausible.
   Cast cast = OnePeer::QueryCast(1, 10, 30);
   cast.hops = kCastHopsMax - 1;
   peer.Receive(peer.links[0], cast);

@@ -32,6 +32,7 @@ class OnePeer {
     cast.seed = 5;
     cast.begin = begin;
     cast.end = end;
+    cast.hops = 2;
     cast.budget_ms = budget_ms;
     cast.payload = QueryPayload{"q", 100};
     return cast;
