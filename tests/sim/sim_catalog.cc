@@ -1,6 +1,7 @@
 #include "tests/sim/sim_catalog.h"
 
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
@@ -22,13 +23,26 @@ PagePtr MakePage(const PeerId& publisher, uint32_t number, uint64_t version, abs
   page->header.expires_ms = ToMilliseconds(expires);
   page->header.body_hash = Sha256(page->body);
   page->header.public_key = std::string(32, 'k');
-  page->header.signature = std::string(64, 's');
+  page->header.signature = std::string(kPageSignatureSize, 's');
   page->records = std::move(records);
   return page;
 }
 
+bool IsSigned(const PageHeader& header) {
+  return header.signature == std::string(kPageSignatureSize, 's');
+}
+
+bool IsSigned(const Frame& frame) {
+  auto fine = [](const PagePtr& page) { return page == nullptr || IsSigned(page->header); };
+  if (const auto* body = std::get_if<PageBodyFrame>(&frame)) return fine(body->page);
+  const auto* cast = std::get_if<Cast>(&frame);
+  const auto* payload = cast == nullptr ? nullptr : std::get_if<PagePayload>(&cast->payload);
+  return payload == nullptr || (fine(payload->page) && fine(payload->peer_page));
+}
+
 PageOutcome SimCatalog::Store(const PagePtr& page, bool has_body, absl::Time now) {
   const PageHeader& header = page->header;
+  PANAL_CHECK(IsSigned(header));
   if (header.expires_ms <= ToMilliseconds(now)) return PageOutcome::kStale;
   auto it = pages_.find(header.key);
   bool here = it != pages_.end();

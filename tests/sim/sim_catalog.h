@@ -9,6 +9,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/model/frame.h"
 #include "common/model/page.h"
 #include "common/model/query.h"
 #include "common/model/record.h"
@@ -19,6 +20,11 @@ namespace panal::sim {
 // A page with a fake signature; the body is made up from the records.
 PagePtr MakePage(const PeerId& publisher, uint32_t number, uint64_t version, absl::Time expires,
                  std::vector<Record> records);
+
+// Whether the fake signature of a page, or of the pages that a frame carries, is what MakePage
+// makes.
+bool IsSigned(const PageHeader& header);
+bool IsSigned(const Frame& frame);
 
 // Milliseconds since 1970, as pages have them.
 uint64_t ToMilliseconds(absl::Time time);
@@ -36,6 +42,9 @@ class SimCatalog {
 
   // Own pages, ascending by number.
   std::vector<PagePtr> OwnPages() const;
+
+  // Everything that is kept, expired or not.
+  const absl::btree_map<PageKey, PagePtr>& pages() const { return pages_; }
 
   uint64_t evaluated() const { return evaluated_; }
 

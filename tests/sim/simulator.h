@@ -23,7 +23,10 @@
 // runtime's
 //   links do, but what a frame that is shed on the way amounts to.
 // - S5. A catalog answers after index_time and keeps at most catalog_pages_max pages of other
-// peers.
+// peers. That of a slow peer takes its own time; one at a time, it sheds what waits too long.
+// - S7. A frame with a page whose fake signature is wrong never reaches a core.
+// - S8. A one-way cut swallows what one side sends; its links are lost at both ends after
+// crash_notice, and nobody can dial across.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +62,10 @@ struct SimulationOptions {
   absl::Duration crash_notice = absl::Seconds(1);
   absl::Duration index_time = absl::Milliseconds(1);
   size_t catalog_pages_max = 1'000'000;
+  // CheckInvariants of a peer after everything that happens to it.
+  bool check_every_event = false;
+  // Notes which peers evaluated what, for CheckAccount. Queries must differ from search to search.
+  bool watch_searches = false;
   // Faults of every link: a frame is lost, comes twice, or comes up to this much later than its
   // turn.
   double loss = 0;
@@ -69,6 +76,16 @@ struct SimulationOptions {
   std::function<absl::Duration(PeerIndex from, PeerIndex to, Frame& frame)> tamper;
   // Called with every frame that is sent over a link that is up: the global observer.
   std::function<void(PeerIndex from, PeerIndex to, const Frame&)> on_frame;
+};
+
+// What makes a peer slow.
+struct Slowness {
+  // Each request to its catalog takes this long where that is longer than the simulation's.
+  absl::Duration index_time = absl::ZeroDuration();
+  // Requests wait for each other; with too many of them the catalog fails the next (overload).
+  bool one_at_a_time = false;
+  // One-way, on all its links. Lowering it lets later frames overtake earlier ones.
+  absl::Duration added_latency = absl::ZeroDuration();
 };
 
 struct AddOptions {
@@ -129,12 +146,22 @@ class Simulation {
   // Starts a peer that crashed or left, from what it remembered, with no bootstrap address. With
   // `moved` it has another address than before.
   void Restart(PeerIndex peer, bool moved = false);
+  // The same without its disk: an empty catalog, nobody remembered, the same address; joins through
+  // `contact`, or the live peer that was added first. With `new_key` it is another peer: its id
+  // changes, its index stays.
+  void RestartEmpty(PeerIndex peer, bool new_key, std::optional<PeerIndex> contact = std::nullopt);
   // Breaks the link between two peers, if any, and fails dials between them until Mend.
   void Cut(PeerIndex a, PeerIndex b);
   void Mend(PeerIndex a, PeerIndex b);
   // Cuts `side` off from everybody else, until Heal.
   void Partition(const std::vector<PeerIndex>& side);
+  // The same for several sides; who is on none of them is on one more.
+  void PartitionInto(const std::vector<std::vector<PeerIndex>>& sides);
+  // One-way: what `side` sends to everybody else vanishes, until Heal. What the others send arrives
+  // until the links are lost.
+  void Mute(const std::vector<PeerIndex>& side);
   void Heal();
+  void SlowDown(PeerIndex peer, const Slowness& slowness);
   // Breaks the link of two peers once; it may be opened again.
   void BreakLink(PeerIndex a, PeerIndex b);
 
@@ -196,6 +223,8 @@ class Simulation {
   void Feed(PeerIndex peer, Input input);
   Traffic traffic() const;
   uint64_t events() const;
+  // Frames with forged pages that were not let through.
+  uint64_t ForgedFrames() const;
 
   // --- Checks: an empty string, or what is wrong
   // -------------------------------------------------- Every active view entry of a live peer is a
@@ -205,6 +234,11 @@ class Simulation {
   std::string CheckConnected() const;
   // Every live peer has between `least` and `most` neighbors.
   std::string CheckDegrees(size_t least, size_t most) const;
+  // Nobody keeps a forged page, or one newer than what its publisher made.
+  std::string CheckPages() const;
+  // The peers a finished search claims to have reached did evaluate it; where nothing was lost they
+  // are all that did. REQUIRES: watch_searches.
+  std::string CheckAccount(uint64_t request, bool nothing_lost) const;
   // CheckInvariants of every live core; aborts.
   void CheckInvariants() const;
 

@@ -1,6 +1,7 @@
 // What must hold of the whole mesh, seen from outside.
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,13 @@ std::string Simulation::CheckSymmetric() const {
   std::string wrong;
   for (PeerIndex peer : Live()) {
     for (const PeerId& id : CoreOf(peer).ActiveView()) {
-      PeerIndex other = *IndexOf(id);
-      if (!IsLive(other)) {
-        absl::StrAppend(&wrong, "peer ", peer, " has the dead peer ", other, "; ");
+      // Nothing for a peer that came back with another key.
+      std::optional<PeerIndex> known = IndexOf(id);
+      if (!known || !IsLive(*known)) {
+        absl::StrAppend(&wrong, "peer ", peer, " has a dead peer; ");
         continue;
       }
+      PeerIndex other = *known;
       std::vector<PeerId> back = CoreOf(other).ActiveView();
       bool mutual = std::binary_search(back.begin(), back.end(), IdOf(peer));
       if (!mutual) absl::StrAppend(&wrong, "peer ", peer, " -> ", other, " is one-sided; ");
@@ -36,8 +39,8 @@ std::string Simulation::CheckConnected() const {
     PeerIndex peer = open.back();
     open.pop_back();
     for (const PeerId& id : CoreOf(peer).ActiveView()) {
-      PeerIndex other = *IndexOf(id);
-      if (IsLive(other) && seen.insert(other).second) open.push_back(other);
+      std::optional<PeerIndex> other = IndexOf(id);
+      if (other && IsLive(*other) && seen.insert(*other).second) open.push_back(*other);
     }
   }
   if (seen.size() == live.size()) return "";

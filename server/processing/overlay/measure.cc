@@ -313,6 +313,8 @@ bool Measurement::IsPlausible(const Measure& share) {
 
 void Measurement::CheckInvariants() const {
   PANAL_CHECK(mass_.count >= 0 && mass_.fish >= 0);
+  // Some of those whose turn is to come may be gone.
+  PANAL_CHECK(order_.size() <= 2 * size_t{kActiveViewMax});
   for (const auto& [peer, neighbor] : neighbors_) {
     PANAL_CHECK(neighbor.unacked.size() <= kUnackedMax);
     PANAL_CHECK(std::binary_search(active_.begin(), active_.end(), peer));

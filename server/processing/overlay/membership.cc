@@ -779,6 +779,9 @@ void Membership::CheckInvariants() const {
   PANAL_CHECK(links_.size() <= kLinksTrackedMax);
   PANAL_CHECK(resting_.size() <= static_cast<size_t>(options_.resting_max));
   PANAL_CHECK(remembered_.size() <= static_cast<size_t>(options_.remembered_max));
+  PANAL_CHECK(known_.size() <= static_cast<size_t>(options_.remembered_max));
+  PANAL_CHECK(join_through_.size() <= kJoinThroughMax);
+  PANAL_CHECK(shuffle_sent_.size() <= static_cast<size_t>(options_.shuffle_passive));
 }
 
 }  // namespace panal
