@@ -99,15 +99,17 @@ def run_panald(*arguments, env=None, seconds=PATIENCE):
 class Peer:
     """One panald. start() and stop() may alternate; ports stay as first given out unless changed."""
 
-    def __init__(self, folder, mesh="e2e", join=(), flags=(), root="/", data_dir=None):
+    def __init__(self, folder, mesh="e2e", join=(), flags=(), root="/", data_dir=None, host="127.0.0.1", within=()):
+        """`host`: of the mesh port. `within`: what every command of it begins with (`ip netns exec NAME`)."""
         os.makedirs(folder, exist_ok=True)
+        self.within = list(within)
         self.folder = folder
         self.data_dir = data_dir or os.path.join(folder, "data")
         self.mesh = mesh
         self.join = list(join)
         self.flags = list(flags)
         self.root = root
-        self.ports = {"mesh": "127.0.0.1:0", "api": "127.0.0.1:0", "http": "127.0.0.1:0"}
+        self.ports = {"mesh": f"{host}:0", "api": "127.0.0.1:0", "http": "127.0.0.1:0"}
         self.process = None
         self.ready = None
 
@@ -130,7 +132,7 @@ class Peer:
 
     def start(self, keep_ports=True):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([PANALD, *self.arguments()], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([*self.within, PANALD, *self.arguments()], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=log)
         line = self._read_line()
         self.process.stdout.close()  # Nothing more is said there.
@@ -178,7 +180,7 @@ class Peer:
 
     def panal(self, *arguments, code=OK, seconds=300, **options):
         """Runs panal against this peer, checks its exit code (None: any); the finished process."""
-        done = subprocess.run([PANAL, "--api", self.api, *arguments], capture_output=True, timeout=seconds,
+        done = subprocess.run([*self.within, PANAL, "--api", self.api, *arguments], capture_output=True, timeout=seconds,
                               **options)
         done.stdout = done.stdout.decode(errors="surrogateescape")
         done.stderr = done.stderr.decode(errors="replace")
@@ -189,7 +191,7 @@ class Peer:
 
     def begin_panal(self, *arguments):
         """Starts panal and does not wait for it."""
-        return subprocess.Popen([PANAL, "--api", self.api, *arguments], stdout=subprocess.PIPE,
+        return subprocess.Popen([*self.within, PANAL, "--api", self.api, *arguments], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)
 
     def json(self, *arguments, code=OK, **options):
