@@ -336,6 +336,9 @@ absl::Status SearchOptions::Validate() const {
   if (!(flush_share > 0 && flush_share <= 1)) {
     return OptionError("flush_share must be above 0, at most 1");
   }
+  if (!(late_factor >= 0 && std::isfinite(late_factor))) {
+    return OptionError("late_factor must be 0 or more");
+  }
   if (!IsPositive(bubble_memory) || !IsPositive(page_refresh_interval)) {
     return OptionError("intervals of the search must be above 0 and finite");
   }

@@ -117,6 +117,10 @@ struct SearchOptions {
   int searches_max = 256;
   // Peers tried for a range whose neighbor did not answer.
   int range_tries_max = 4;
+  // A part of a query is cast to a second neighbor when it takes so many times as long as its
+  // siblings did (conduct.h). Guess, tuned with `panal-sim hostile`: with less, honest meshes cast
+  // more; with more, a search among silent peers takes longer than three times as long. 0: never.
+  double late_factor = 1.5;
   // Share of the remaining budget after which partial answers are flushed to the parent.
   double flush_share = 0.25;
   // Pages in spreading at once; the rest waits its turn.

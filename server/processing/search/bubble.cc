@@ -51,7 +51,12 @@ void Tally::Add(Tally other) {
 
 BubbleEngine::BubbleEngine(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
                            const BubbleSizes& sizes, Random& random)
-    : self_(self), options_(options), neighbors_(neighbors), sizes_(sizes), random_(random) {}
+    : self_(self),
+      options_(options),
+      neighbors_(neighbors),
+      sizes_(sizes),
+      random_(random),
+      pace_(options.late_factor) {}
 
 // --- Origin
 // ---------------------------------------------------------------------------------------
@@ -182,7 +187,6 @@ void BubbleEngine::Refuse(const PeerId& from, const Cast& cast, Outputs& outputs
 }
 
 void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, Outputs& outputs) {
-  suspects_.erase(from);
   // Only the origin is at the origin.
   const int hops = std::max(cast.hops, from == cast.origin ? 1 : 2);
   Bubble* bubble = FindBubble(cast.bubble);
@@ -324,7 +328,10 @@ void BubbleEngine::ForwardRange(Task& task, uint32_t begin, uint32_t casts, absl
     task.parts.push_back({.begin = from, .end = from + size});
     from += size;
   }
-  for (uint32_t i = 0; i < count; ++i) SendPart(task, task.parts[i], candidates[i], now, outputs);
+  for (uint32_t i = 0; i < count; ++i) {
+    pace_.OnCast();
+    SendPart(task, task.parts[i], candidates[i], now, outputs);
+  }
 }
 
 std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
@@ -337,8 +344,7 @@ std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
     int resort = 0;
     if (neighbor == task.origin) resort = 1;
     if (!task.root && neighbor == task.parent) resort = 2;
-    auto suspect = suspects_.find(neighbor);
-    if (suspect != suspects_.end() && suspect->second > now) resort = 3;
+    if (conduct_.IsSuspect(neighbor, now)) resort = 3;
     if (resort == 0) ++*preferred;
     ranked.push_back({{resort, RankOf(task.range.seed, task.range.begin, neighbor)}, neighbor});
   }
@@ -354,6 +360,9 @@ void BubbleEngine::SendPart(Task& task, Part& part, const PeerId& to, absl::Time
   const absl::Duration remaining = task.deadline - now;
   if (!task.root && !task.range.everyone) ++FindBubble(task.bubble)->casts;
   part.tried.push_back(to);
+  part.cast_at = now;
+  if (part.tried.size() == 1) task.cast_at = now;
+  part.late_at = LateAt(task, part);
   part.silent_at = task.range.everyone ? absl::InfiniteFuture() : now + SilenceAfter(remaining);
   Cast cast;
   cast.bubble = task.bubble;
@@ -369,13 +378,14 @@ void BubbleEngine::SendPart(Task& task, Part& part, const PeerId& to, absl::Time
   outputs.push_back(SendFrame{to, std::move(cast)});
 }
 
-void BubbleEngine::Retry(Task& task, Part& part, absl::Time now, Outputs& outputs) {
+std::optional<PeerId> BubbleEngine::NextFor(const Task& task, const Part& part,
+                                            absl::Time now) const {
   const bool may = part.tried.size() < static_cast<size_t>(options_.range_tries_max) &&
                    !task.range.everyone && kHopShare * (task.deadline - now) >= kPartTimeMin &&
                    CastsLeft(task) > 0;
-  if (!may) return GiveUp(task, part);
+  if (!may) return std::nullopt;
   size_t preferred = 0;
-  const PeerId* next = nullptr;
+  std::optional<PeerId> next;
   const std::vector<PeerId> candidates = Candidates(task, now, &preferred);
   for (const PeerId& candidate : candidates) {
     if (Contains(part.tried, candidate)) continue;
@@ -383,14 +393,42 @@ void BubbleEngine::Retry(Task& task, Part& part, absl::Time now, Outputs& output
       return Contains(other.tried, candidate);
     });
     // The first that had no part yet: another was visited already, or is silent itself.
-    if (next == nullptr) next = &candidate;
-    if (!used) {
-      next = &candidate;
-      break;
-    }
+    if (!next) next = candidate;
+    if (!used) return candidate;
   }
-  if (next == nullptr) return GiveUp(task, part);
+  return next;
+}
+
+void BubbleEngine::Retry(Task& task, Part& part, absl::Time now, Outputs& outputs) {
+  const std::optional<PeerId> next = NextFor(task, part, now);
+  if (!next) return GiveUp(task, part);
   SendPart(task, part, *next, now, outputs);
+}
+
+void BubbleEngine::Hedge(Task& task, Part& part, absl::Time now, Outputs& outputs) {
+  part.late_at = absl::InfiniteFuture();
+  conduct_.OnLate(part.tried.back(), now);
+  const std::optional<PeerId> next = NextFor(task, part, now);
+  if (!next || !pace_.TakeLateCast()) return;
+  SendPart(task, part, *next, now, outputs);
+}
+
+absl::Time BubbleEngine::LateAt(const Task& task, const Part& part) const {
+  if (task.range.everyone || !std::holds_alternative<QueryPayload>(*task.payload)) {
+    return absl::InfiniteFuture();
+  }
+  return part.cast_at + pace_.LateAfter(part.size(), task.pace);
+}
+
+void BubbleEngine::NotePace(Task& task, const Part& part, absl::Time now) {
+  pace_.OnAnswered(part.size(), now - part.cast_at);
+  const auto done = std::count_if(task.parts.begin(), task.parts.end(),
+                                  [](const Part& one) { return one.resolved; });
+  if (task.pace > absl::ZeroDuration() || 2 * static_cast<size_t>(done) < task.parts.size()) return;
+  task.pace = std::max(now - task.cast_at, absl::Milliseconds(1));
+  for (Part& one : task.parts) {
+    if (!one.resolved) one.late_at = LateAt(task, one);
+  }
 }
 
 void BubbleEngine::GiveUp(Task& task, Part& part) {
@@ -423,7 +461,7 @@ BubbleEngine::Part* BubbleEngine::FindPart(Bubble& bubble, const PeerId& from, u
 
 void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time now,
                             Outputs& outputs) {
-  suspects_.erase(from);
+  conduct_.OnAnswer(from);
   Bubble* bubble = FindBubble(answer.bubble);
   if (bubble == nullptr) return;
   Task* task = nullptr;
@@ -456,6 +494,10 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
   } else if (holder || answer.unanswered == 0) {
     part->resolved = true;
     task->unanswered = CappedSum(task->unanswered, std::min(answer.unanswered, part->size()));
+    if (holder) {
+      if (part->tried.size() == 1) conduct_.OnInTime(from);
+      NotePace(*task, *part, now);
+    }
   }
   FinishIfDone(*task, now, outputs);
   if (!task->finished) Arm(*task, now, outputs);
@@ -564,8 +606,11 @@ void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
   }
   for (Part& part : task.parts) {
     if (part.resolved || now < part.silent_at) continue;
-    suspects_[part.tried.back()] = now + kSuspectTime;
+    conduct_.OnSilent(part.tried.back(), now);
     Retry(task, part, now, outputs);
+  }
+  for (Part& part : task.parts) {
+    if (!part.resolved && now >= part.late_at) Hedge(task, part, now, outputs);
   }
   FinishIfDone(task, now, outputs);
   if (task.finished) return;
@@ -581,7 +626,7 @@ void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
 }
 
 void BubbleEngine::OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) {
-  suspects_.erase(peer);
+  conduct_.Forget(peer);
   std::vector<uint64_t> sequences;
   for (const auto& [sequence, task] : active_) sequences.push_back(sequence);
   for (uint64_t sequence : sequences) {
@@ -640,7 +685,7 @@ void BubbleEngine::Arm(Task& task, absl::Time now, Outputs& outputs) const {
   absl::Time next = task.deadline;
   if (!task.root) next = std::min(next, task.flush_at);
   for (const Part& part : task.parts) {
-    if (!part.resolved) next = std::min(next, part.silent_at);
+    if (!part.resolved) next = std::min({next, part.silent_at, part.late_at});
   }
   if (next >= task.armed_at) return;
   task.armed_at = next;
@@ -653,6 +698,7 @@ absl::Duration BubbleEngine::SilenceAfter(absl::Duration remaining) const {
 }
 
 void BubbleEngine::CheckInvariants() const {
+  PANAL_CHECK(conduct_.size() <= neighbors_.ids().size());
   PANAL_CHECK(Remembered() <= static_cast<size_t>(options_.bubbles_max));
   PANAL_CHECK(owned_bubbles_ <= static_cast<size_t>(options_.searches_max) +
                                     static_cast<size_t>(options_.spreads_max));

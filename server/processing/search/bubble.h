@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "common/base/random.h"
 #include "common/model/frame.h"
 #include "server/processing/core.h"
+#include "server/processing/search/conduct.h"
 #include "server/processing/search/hits.h"
 #include "server/processing/search/neighbors.h"
 #include "server/processing/search/sizes.h"
@@ -36,10 +38,6 @@ inline constexpr double kHopShare = 0.9;
 // A neighbor is silent when it has said nothing for flush_share and this share of the remaining
 // time: one flush and its way back. Guess.
 inline constexpr double kSilenceSlack = 0.1;
-// A silent neighbor gets parts only where there is nobody else, until it says something or for this
-// long. Guess: longer than a search, so that a dead peer costs one search a delay and not every
-// one.
-inline constexpr absl::Duration kSuspectTime = absl::Seconds(10);
 // No part is cast or cast again with less time than this. Guess: two hops in a data center.
 inline constexpr absl::Duration kPartTimeMin = absl::Milliseconds(2);
 // Partial answers that carry nothing new stop when less time than this remains.
@@ -146,7 +144,9 @@ class BubbleEngine {
     uint32_t begin = 0;
     uint32_t end = 0;
     std::vector<PeerId> tried;  // The last one holds it.
+    absl::Time cast_at;         // To the one that holds it.
     absl::Time silent_at = absl::InfiniteFuture();
+    absl::Time late_at = absl::InfiniteFuture();
     bool resolved = false;
     uint32_t visited = 0;
     uint32_t kept = 0;
@@ -175,6 +175,8 @@ class BubbleEngine {
     absl::Time armed_at = absl::InfiniteFuture();
     bool visiting = false;  // This peer's own visit belongs to the task and is not over.
     bool finished = false;
+    absl::Time cast_at;   // When the parts were cast first.
+    absl::Duration pace;  // After which half of them were answered; zero: not yet.
     std::vector<Part> parts;
     uint32_t unanswered = 0;
     Tally pending;  // Without hits; those are in `merger`.
@@ -227,6 +229,14 @@ class BubbleEngine {
   void SendPart(Task& task, Part& part, const PeerId& to, absl::Time now, Outputs& outputs);
   // Gives the part to the next neighbor, or up.
   void Retry(Task& task, Part& part, absl::Time now, Outputs& outputs);
+  // Gives a part that is late to a second neighbor, if there is one; the first may still answer.
+  void Hedge(Task& task, Part& part, absl::Time now, Outputs& outputs);
+  // Whom to give the part next; null when nobody is left, or nothing may be cast.
+  std::optional<PeerId> NextFor(const Task& task, const Part& part, absl::Time now) const;
+  // When a part that was just cast is late.
+  absl::Time LateAt(const Task& task, const Part& part) const;
+  // A part was answered by who holds it: what is late follows from it.
+  void NotePace(Task& task, const Part& part, absl::Time now);
   static void GiveUp(Task& task, Part& part);
   static Part* FindPart(Bubble& bubble, const PeerId& from, uint32_t begin, Task** task);
 
@@ -254,8 +264,8 @@ class BubbleEngine {
   size_t owned_bubbles_ = 0;
   // Tasks not finished, by sequence.
   absl::btree_map<uint64_t, Task*> active_;
-  // Neighbors that were silent, and until when that counts.
-  absl::btree_map<PeerId, absl::Time> suspects_;
+  Conduct conduct_;
+  Pace pace_;
   std::vector<Visit> visits_;
   std::vector<BubbleReport> reports_;
 };

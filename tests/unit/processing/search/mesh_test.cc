@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "absl/strings/str_cat.h"
 #include "tests/unit/processing/search/search_mesh.h"
@@ -18,10 +19,14 @@ int MeshSizeFor(uint64_t seed) {
   return 5 + static_cast<int>(random.Below(1 + random.Below(296)));
 }
 
-TEST(SearchMesh, CountsExactlyThePeersThatEvaluated) {
+// Searches of many meshes without loss, and what they counted against what was evaluated.
+void CountPeers(double late_factor, const std::function<void(uint64_t, size_t)>& check) {
   for (uint64_t seed = 1; seed <= 150; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
-    SearchMesh mesh(seed, seed % 2 == 0 ? SearchOptions{} : Unsaturated());
+    SearchOptions options;
+    if (seed % 2 == 1) options = Unsaturated();
+    options.late_factor = late_factor;
+    SearchMesh mesh(seed, options);
     mesh.AddPeers(MeshSizeFor(seed));
     if (seed % 3 == 0) {
       mesh.LinkRandomly(mesh.size());
@@ -41,10 +46,28 @@ TEST(SearchMesh, CountsExactlyThePeersThatEvaluated) {
 
     const SearchMesh::Result& result = mesh.ResultOf(request);
     EXPECT_EQ(result.times_done, 1);
-    EXPECT_EQ(result.summary.peers_reached, mesh.Evaluated("q").size());
+    check(result.summary.peers_reached, mesh.Evaluated("q").size());
     EXPECT_EQ(static_cast<size_t>(mesh.Evaluations("q")), mesh.Evaluated("q").size());
     mesh.CheckInvariants();
   }
+}
+
+TEST(SearchMesh, CountsExactlyThePeersThatEvaluated) {
+  CountPeers(0, [](uint64_t counted, size_t evaluated) { EXPECT_EQ(counted, evaluated); });
+}
+
+// A range that two neighbors were given may reach more peers than it has positions: they do not all
+// count, and none counts twice.
+TEST(SearchMesh, CountsNoMoreThanThosePeersWhereRangesAreCastTwice) {
+  uint64_t counted_all = 0;
+  size_t evaluated_all = 0;
+  CountPeers(SearchOptions{}.late_factor, [&](uint64_t counted, size_t evaluated) {
+    EXPECT_LE(counted, evaluated);
+    counted_all += counted;
+    evaluated_all += evaluated;
+  });
+  EXPECT_LE(counted_all, evaluated_all);
+  EXPECT_GE(100 * counted_all, 99 * evaluated_all);
 }
 
 TEST(SearchMesh, EverySearchWithoutLossIsComplete) {
