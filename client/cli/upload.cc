@@ -13,6 +13,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/key_file_name.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
 
@@ -37,6 +38,12 @@ absl::Status SystemError(const std::string& path, int error) {
   ErrorReason reason = error == ENOENT || error == ENOTDIR ? ErrorReason::kPathNotFound
                                                            : ErrorReason::kFileUnreadable;
   return Error(reason, absl::StrCat(path, ": ", strerror(error)), {{"path", path}});
+}
+
+absl::Status DataDirectoryError(const std::string& path) {
+  return Error(ErrorReason::kFileUnreadable,
+               absl::StrCat(path, ": is a peer's data directory, which is never shared"),
+               {{"path", path}});
 }
 
 absl::Status Changed(const std::string& path) {
@@ -99,6 +106,11 @@ class Scanner {
       entries.push_back(*it);
     }
     if (error) return SystemError(folder.string(), error.value());
+    if (fs::exists(folder / kKeyFileName, error)) {
+      if (prefix.empty()) return DataDirectoryError(folder.string());
+      scan.skipped.push_back(prefix + ": is a peer's data directory");
+      return absl::OkStatus();
+    }
     std::sort(entries.begin(), entries.end());
     if (entries.empty() && !prefix.empty()) {
       scan.entries.push_back({folder.string(), prefix, /*empty_folder=*/true});

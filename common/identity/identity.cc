@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/key_file_name.h"
 #include "common/base/sha256.h"
 #include "common/base/status.h"
 #include "common/identity/key_file.h"
@@ -13,7 +14,6 @@
 namespace panal {
 namespace {
 
-constexpr char kKeyFileName[] = "peer.key";
 constexpr size_t kPublicKeySize = 32;
 constexpr size_t kSignatureSize = 64;
 // What stands before the raw key in an Ed25519 SubjectPublicKeyInfo (RFC 8410, section 4).

@@ -215,13 +215,14 @@ FileServant::FileServant(Dispatcher& dispatcher, FileStore& files, Catalog& cata
       mesh_(mesh),
       roots_(std::move(roots)),
       uploads_(std::make_shared<std::atomic<int>>(0)) {
-  Unary("PutFile", WorkClass::kBulk, &FileServant::PutFile);
-  AsyncUnary("AddPath", WorkClass::kBulk, &FileServant::AddPath);
-  ClientStream("UploadFile", WorkClass::kBulk, &FileServant::UploadFile);
   Unary("ListFiles", WorkClass::kCalls, &FileServant::ListFiles);
   Unary("GetFile", WorkClass::kCalls, &FileServant::GetFile);
   Unary("ListDirectory", WorkClass::kCalls, &FileServant::ListDirectory);
   ServerStream("ReadFile", WorkClass::kBulk, &FileServant::ReadFile);
+  ForProgramsOnly();
+  Unary("PutFile", WorkClass::kBulk, &FileServant::PutFile);
+  AsyncUnary("AddPath", WorkClass::kBulk, &FileServant::AddPath);
+  ClientStream("UploadFile", WorkClass::kBulk, &FileServant::UploadFile);
   PushStream("FetchFile", WorkClass::kCalls, &FileServant::FetchFile);
   Unary("RemoveFile", WorkClass::kCalls, &FileServant::RemoveFile);
 }

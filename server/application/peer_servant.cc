@@ -44,6 +44,7 @@ PeerServant::PeerServant(Dispatcher& dispatcher, const Router& router, Mesh& mes
   Unary("ListNeighbors", WorkClass::kControl, &PeerServant::ListNeighbors);
   Unary("ListObjects", WorkClass::kControl, &PeerServant::ListObjects);
   AsyncUnary("ResolvePeer", WorkClass::kControl, &PeerServant::ResolvePeer);
+  ForProgramsOnly();
   // Reads the disk: not among the calls that must answer while the disk is slow.
   Unary("Diagnose", WorkClass::kCalls, &PeerServant::Diagnose);
 }

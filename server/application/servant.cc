@@ -19,6 +19,14 @@ Servant::Servant(absl::string_view service, Dispatcher& dispatcher)
 bool Servant::Serve(absl::string_view method, const CallPtr& call) const {
   auto found = methods_.find(method);
   if (found == methods_.end()) return false;
+  if (found->second.for_programs_only && call->head().origin == CallOrigin::kMesh) {
+    call->Finish(
+        ResultOf(Error(ErrorReason::kNotPermitted,
+                       absl::StrCat(service_, "/", method,
+                                    " is for programs of the peer itself, not for other peers"),
+                       {{"method", absl::StrCat(service_, "/", method)}})));
+    return true;
+  }
   found->second.start(
       CallSession::Start(call, dispatcher_, found->second.work_class, shared_from_this()));
   return true;
@@ -32,7 +40,9 @@ std::vector<std::string> Servant::methods() const {
 
 void Servant::Add(absl::string_view method, WorkClass work_class, MethodStart start) {
   const bool added =
-      methods_.emplace(std::string(method), Method{work_class, std::move(start)}).second;
+      methods_
+          .emplace(std::string(method), Method{work_class, for_programs_only_, std::move(start)})
+          .second;
   PANAL_CHECK(added);
 }
 

@@ -148,6 +148,10 @@ class Servant : public std::enable_shared_from_this<Servant> {
   std::vector<std::string> methods() const;
 
  protected:
+  // The methods that follow are for programs of this peer: a call from another peer is refused with
+  // NOT_PERMITTED. A peer decides alone what it shares, stores and spends.
+  void ForProgramsOnly() { for_programs_only_ = true; }
+
   // Answers from the handler.
   template <typename Self, typename Request, typename Response>
   void Unary(absl::string_view method, WorkClass work_class,
@@ -233,6 +237,7 @@ class Servant : public std::enable_shared_from_this<Servant> {
 
   struct Method {
     WorkClass work_class = WorkClass::kCalls;
+    bool for_programs_only = false;
     MethodStart start;
   };
 
@@ -297,6 +302,7 @@ class Servant : public std::enable_shared_from_this<Servant> {
 
   const std::string service_;
   Dispatcher& dispatcher_;
+  bool for_programs_only_ = false;
   std::map<std::string, Method, std::less<>> methods_;
 };
 

@@ -75,12 +75,29 @@ class Calls(MeshTest):
 
     def test_every_kind_of_call_reaches_another_peer(self):
         files = self.reference(self.b, "panal.v1.FileObject")
-        put = self.answer(self.a, '{"name": "sent afar", "content": "aGVhdGhlcg=="}', "panal.v1.FileObject/PutFile", at=files)
+        put = self.answer(self.b, '{"name": "kept afar", "content": "aGVhdGhlcg=="}', "panal.v1.FileObject/PutFile")
 
+        listed = self.answer(self.a, "{}", "panal.v1.FileObject/ListFiles", at=files)
         read = self.answer(self.a, json.dumps({"id": put["id"]}), "panal.v1.FileObject/ReadFile", at=files)
 
+        self.assertIn("kept afar", [file["name"] for file in listed["files"]])
         self.assertEqual(read["data"], "aGVhdGhlcg==")
-        self.assertEqual(self.b.json("stat", put["id"])[0]["name"], "sent afar")
+
+    def test_other_peers_neither_store_nor_remove_nor_look_around(self):
+        put = self.answer(self.b, '{"name": "mine", "content": "aGVhdGhlcg=="}', "panal.v1.FileObject/PutFile")
+        before = self.b.json("ls")
+        for method, request in (
+                ("FileObject/PutFile", '{"name": "theirs", "content": "aGVhdGhlcg=="}'),
+                ("FileObject/AddPath", json.dumps({"path": os.path.join(self.b.data_dir, "peer.key")})),
+                ("FileObject/UploadFile", '{"start": {"name": "theirs"}}'),
+                ("FileObject/FetchFile", json.dumps({"id": put["id"]})),
+                ("FileObject/RemoveFile", json.dumps({"id": put["id"]})),
+                ("PeerObject/Diagnose", "{}")):
+            done = self.call(self.a, request, f"panal.v1.{method}",
+                             at=self.reference(self.b, f"panal.v1.{method.split('/')[0]}"))
+            self.assert_refused(done, "PermissionDenied", "NOT_PERMITTED")
+
+        self.assertEqual(self.b.json("ls"), before)
 
     def test_error_of_another_peer_arrives_with_its_details(self):
         done = self.call(self.a, '{"id": "zzzz"}', "panal.v1.FileObject/GetFile",

@@ -116,6 +116,10 @@ absl::StatusOr<std::string> FileStoreImpl::ResolveBelow(absl::string_view path,
   const std::string* found = RootOf(*resolved, roots);
   if (found == nullptr) return outside();
   if (!missing.ok()) return missing;
+  if (IsInDataDirectory(source_, *resolved)) {
+    return PathError(ErrorReason::kPathOutsideRoots, path,
+                     "belongs to a peer's data directory, which is never shared");
+  }
   root = *found;
   return resolved;
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/key_file_name.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
 #include "server/data/file_store/file_store.h"
@@ -109,6 +110,10 @@ absl::StatusOr<std::unique_ptr<FolderReader::Subtree>> FolderReader::ReadEntry(
   PANAL_RETURN_IF_ERROR(file.status());
   PANAL_ASSIGN_OR_RETURN(SourceStat stat, (*file)->Stat());
   if (stat.kind == SourceKind::kFolder && !is_link) {
+    if (source_.Resolve(absl::StrCat(path, "/", kKeyFileName)).ok()) {
+      Skip(path, "is a peer's data directory");
+      return nullptr;
+    }
     PANAL_ASSIGN_OR_RETURN(Subtree tree, ReadFolder(**file, path, name, depth + 1));
     return std::make_unique<Subtree>(std::move(tree));
   }
@@ -124,7 +129,7 @@ absl::StatusOr<std::unique_ptr<FolderReader::Subtree>> FolderReader::ReadEntry(
 absl::StatusOr<std::unique_ptr<SourceFile>> FolderReader::OpenLink(std::string& path) {
   absl::StatusOr<std::string> target = source_.Resolve(path);
   // That a link points outside is not told apart from what lies there.
-  if (!target.ok() || !IsBelow(*target, options_.root)) {
+  if (!target.ok() || !IsBelow(*target, options_.root) || IsInDataDirectory(source_, *target)) {
     return PathError(ErrorReason::kPathNotFound, path, "points outside the root");
   }
   path = *target;

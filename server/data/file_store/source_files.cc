@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/key_file_name.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
 
@@ -209,6 +210,14 @@ class RealSourceFilesImpl final : public SourceFiles {
 };
 
 }  // namespace
+
+bool IsInDataDirectory(SourceFiles& source, absl::string_view path) {
+  for (size_t end = path.size(); end > 0 && end != absl::string_view::npos;
+       end = path.rfind('/', end - 1)) {
+    if (source.Resolve(absl::StrCat(path.substr(0, end), "/", kKeyFileName)).ok()) return true;
+  }
+  return false;
+}
 
 SourceFiles& RealSourceFiles() {
   static RealSourceFilesImpl* const files = new RealSourceFilesImpl();

@@ -68,6 +68,10 @@ class SourceFiles {
   virtual int64_t NowNs() = 0;
 };
 
+// Whether `path`, resolved, is a peer's data directory or lies in one: keys and catalogs are not
+// for sharing. One look at each folder above it.
+bool IsInDataDirectory(SourceFiles& source, absl::string_view path);
+
 // The operating system's. Never freed.
 SourceFiles& RealSourceFiles();
 

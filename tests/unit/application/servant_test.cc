@@ -49,6 +49,8 @@ class EveryFormServant final : public Servant {
     PushStream("Push", WorkClass::kSearch, &EveryFormServant::Push);
     ClientStream("Join", WorkClass::kBulk, &EveryFormServant::Join);
     Bidi("Talk", WorkClass::kCalls, &EveryFormServant::Talk);
+    ForProgramsOnly();
+    Unary("Spend", WorkClass::kCalls, &EveryFormServant::Echo);
   }
 
   // For tests: the answers under way.
@@ -147,7 +149,8 @@ class ServantTest : public ::testing::Test {
 };
 
 TEST_F(ServantTest, NamesItsMethodsAndRefusesOthers) {
-  EXPECT_THAT(servant->methods(), ElementsAre("Count", "Echo", "Join", "Later", "Push", "Talk"));
+  EXPECT_THAT(servant->methods(),
+              ElementsAre("Count", "Echo", "Join", "Later", "Push", "Spend", "Talk"));
   auto call = MakeCall("Other");
   EXPECT_FALSE(servant->Serve("Other", call));
   EXPECT_FALSE(call->result.has_value());
@@ -164,6 +167,19 @@ TEST_F(ServantTest, AnswersAUnaryCallOnAWorkerOfItsClass) {
   EXPECT_THAT(dispatcher.classes, ElementsAre(WorkClass::kCalls));
   EXPECT_THAT(Texts(*call), ElementsAre("hello"));
   EXPECT_TRUE(call->status().ok());
+}
+
+TEST_F(ServantTest, KeepsMethodsForProgramsFromOtherPeers) {
+  for (const CallOrigin origin : {CallOrigin::kApi, CallOrigin::kInProcess, CallOrigin::kMesh}) {
+    auto call = std::make_shared<FakeCall>(CallHead{.method = "Spend", .origin = origin});
+    ASSERT_TRUE(servant->Serve("Spend", call));
+    call->CallerSends(MakeRequest("all"));
+
+    const bool refused = origin == CallOrigin::kMesh;
+    EXPECT_EQ(ReasonOf(call->status()),
+              refused ? ErrorReason::kNotPermitted : ErrorReason::kUnspecified);
+    EXPECT_EQ(call->written.empty(), refused);
+  }
 }
 
 TEST_F(ServantTest, FinishesWithTheErrorOfTheHandler) {

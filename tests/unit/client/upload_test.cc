@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/base/status.h"
+
 namespace panal::cli {
 namespace {
 
@@ -100,6 +102,20 @@ TEST_F(UploadTest, RefusesAFileThatSaysAnotherTime) {
   SetMtime(1001);
 
   EXPECT_EQ(ReasonNameOf(Rest(item).status()), "FILE_CHANGED");
+}
+
+TEST_F(UploadTest, LeavesDataDirectoriesOut) {
+  fs::create_directory(folder_ / "peer");
+  std::ofstream(folder_ / "peer" / "peer.key") << "secret";
+
+  const auto scan = ScanFolder(folder_.string());
+  const auto refused = ScanFolder((folder_ / "peer").string());
+
+  ASSERT_TRUE(scan.ok()) << scan.status();
+  ASSERT_EQ(scan->entries.size(), 1u);
+  EXPECT_EQ(scan->entries[0].name, "file");
+  EXPECT_EQ(scan->skipped, std::vector<std::string>{"peer: is a peer's data directory"});
+  EXPECT_EQ(ReasonOf(refused.status()), ErrorReason::kFileUnreadable);
 }
 
 }  // namespace

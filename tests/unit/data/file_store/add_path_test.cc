@@ -107,6 +107,25 @@ TEST_F(AddPath, RefusesWhatLiesOutsideTheRoots) {
   EXPECT_TRUE(Names().empty());
 }
 
+TEST_F(AddPath, NeverSharesADataDirectory) {
+  Write("top/plain", "1");
+  Write("top/peer/peer.key", "secret");
+  Write("top/peer/blocks/one", "2");
+  std::filesystem::create_symlink(Path("top/peer/blocks/one"), Path("top/link"));
+
+  for (const char* path :
+       {"top/peer", "top/peer/peer.key", "top/peer/blocks", "top/peer/blocks/one"}) {
+    for (const bool in_place : {false, true}) {
+      EXPECT_EQ(ReasonOf(Add(Path(path), in_place).status()), ErrorReason::kPathOutsideRoots)
+          << path;
+    }
+  }
+  absl::StatusOr<AddedFile> added = Add(Path("top"));
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(Names(), (std::vector<std::string>{"top", "top/plain"}));
+  EXPECT_EQ(added->skipped.size(), 2u);
+}
+
 TEST_F(AddPath, FollowsLinksToFilesWithinTheRootOnly) {
   Write("elsewhere/file", "linked");
   Write("top/plain", "1");
