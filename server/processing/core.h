@@ -113,6 +113,9 @@ struct SearchOptions {
   // Bubbles remembered for de-duplication, and for how long after their budget.
   int bubbles_max = 4096;
   absl::Duration bubble_memory = absl::Seconds(60);
+  // Visits under way at once; a cast that needs one more is refused, so that its sender asks
+  // another neighbor. Guess: half a second of an index that takes a millisecond.
+  int visits_max = 512;
   // Searches of local programs under way at once. OVERLOADED beyond.
   int searches_max = 256;
   // Peers tried for a range whose neighbor did not answer.

@@ -77,11 +77,7 @@ BubbleId BubbleEngine::Begin(uint64_t owner, CastPayload payload, const CastRang
   Task& task = AddTask(id, bubble, std::move(payload), range, deadline);
   task.root = true;
   task.origin = self_;
-  if (visit_self) {
-    task.visiting = true;
-    bubble.visit_task = task.sequence;
-    visits_.push_back({id, self_, task.payload, deadline});
-  }
+  if (visit_self) BeginVisit(bubble, task, self_);
   Forward(task, now, outputs);
   FinishIfDone(task, now, outputs);
   return id;
@@ -105,6 +101,8 @@ void BubbleEngine::LetGo(const BubbleId& id) {
   --owned_bubbles_;
   for (const std::unique_ptr<Task>& task : bubble->tasks) {
     if (!task->root || task->finished) continue;
+    EndCasts(*task);
+    EndVisit(*task);
     task->finished = true;
     task->payload = nullptr;
     active_.erase(task->sequence);
@@ -124,7 +122,11 @@ BubbleEngine::Bubble* BubbleEngine::FindBubble(const BubbleId& id) {
 void BubbleEngine::Erase(const BubbleId& id) {
   auto it = bubbles_.find(id);
   PANAL_CHECK(it != bubbles_.end() && !it->second.owned);
-  for (const std::unique_ptr<Task>& task : it->second.tasks) active_.erase(task->sequence);
+  for (const std::unique_ptr<Task>& task : it->second.tasks) {
+    EndCasts(*task);
+    EndVisit(*task);
+    active_.erase(task->sequence);
+  }
   by_forget_time_.erase({it->second.forget_at, id});
   bubbles_.erase(it);
 }
@@ -198,7 +200,7 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
       return;
     }
     const bool plausible = ReachOf(nullptr, cast, hops) > cast.begin;
-    if (!plausible || !MakeRoom(now)) return Refuse(from, cast, outputs);
+    if (!plausible || Overloaded(now) || !MakeRoom(now)) return Refuse(from, cast, outputs);
     bubble = &bubbles_[cast.bubble];
   }
   const CastRange range{cast.seed, cast.begin, cast.end, cast.everyone};
@@ -220,12 +222,7 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
   task.parent = from;
   task.hops = hops;
   task.flush_at = now + options_.flush_share * (task.deadline - now);
-  if (!bubble->visited) {
-    bubble->visited = true;
-    bubble->visit_task = task.sequence;
-    task.visiting = true;
-    visits_.push_back({cast.bubble, from, task.payload, task.deadline});
-  }
+  if (!bubble->visited) BeginVisit(*bubble, task, from);
   if (!bubble->orphans.Empty()) {
     AddTally(*bubble, task, std::exchange(bubble->orphans, Tally{}), now, outputs);
   }
@@ -318,6 +315,11 @@ void BubbleEngine::ForwardRange(Task& task, uint32_t begin, uint32_t casts, absl
                                 Outputs& outputs) {
   size_t preferred = 0;
   const std::vector<PeerId> candidates = Candidates(task, now, &preferred);
+  if (candidates.empty()) {
+    // A whole slice is shed, and said to be.
+    task.unanswered = task.range.end - begin;
+    return;
+  }
   const uint32_t length = task.reach - begin;
   if (!task.root) FindBubble(task.bubble)->forwarded += length;
   const uint32_t count = std::min({static_cast<uint32_t>(options_.split), length, casts,
@@ -340,11 +342,13 @@ std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
   ranked.reserve(neighbors_.ids().size());
   *preferred = 0;
   for (const PeerId& neighbor : neighbors_.ids()) {
+    if (!task.range.everyone && !conduct_.HasCredit(neighbor)) continue;
     // The origin and the sender have been visited already; a suspect may be dead.
     int resort = 0;
     if (neighbor == task.origin) resort = 1;
     if (!task.root && neighbor == task.parent) resort = 2;
     if (conduct_.IsSuspect(neighbor, now)) resort = 3;
+    if (conduct_.RefusedLately(neighbor, now)) resort = 4;
     if (resort == 0) ++*preferred;
     ranked.push_back({{resort, RankOf(task.range.seed, task.range.begin, neighbor)}, neighbor});
   }
@@ -360,6 +364,8 @@ void BubbleEngine::SendPart(Task& task, Part& part, const PeerId& to, absl::Time
   const absl::Duration remaining = task.deadline - now;
   if (!task.root && !task.range.everyone) ++FindBubble(task.bubble)->casts;
   part.tried.push_back(to);
+  part.open.push_back(to);
+  conduct_.OnCast(to);
   part.cast_at = now;
   if (part.tried.size() == 1) task.cast_at = now;
   part.late_at = LateAt(task, part);
@@ -388,7 +394,8 @@ std::optional<PeerId> BubbleEngine::NextFor(const Task& task, const Part& part,
   std::optional<PeerId> next;
   const std::vector<PeerId> candidates = Candidates(task, now, &preferred);
   for (const PeerId& candidate : candidates) {
-    if (Contains(part.tried, candidate)) continue;
+    // One that has no room either would only be asked for nothing.
+    if (Contains(part.tried, candidate) || conduct_.RefusedLately(candidate, now)) continue;
     const bool used = std::any_of(task.parts.begin(), task.parts.end(), [&](const Part& other) {
       return Contains(other.tried, candidate);
     });
@@ -429,6 +436,29 @@ void BubbleEngine::NotePace(Task& task, const Part& part, absl::Time now) {
   for (Part& one : task.parts) {
     if (!one.resolved) one.late_at = LateAt(task, one);
   }
+}
+
+void BubbleEngine::EndCasts(Task& task) {
+  for (Part& part : task.parts) {
+    for (const PeerId& peer : part.open) conduct_.OnGivenUp(peer);
+    part.open.clear();
+  }
+}
+
+bool BubbleEngine::Overloaded(absl::Time now) const {
+  return visiting_ >= static_cast<size_t>(options_.visits_max) || now < overloaded_until_;
+}
+
+void BubbleEngine::BeginVisit(Bubble& bubble, Task& task, const PeerId& from) {
+  bubble.visited = true;
+  bubble.visit_task = task.sequence;
+  task.visiting = true;
+  ++visiting_;
+  visits_.push_back({task.bubble, from, task.payload, task.deadline});
+}
+
+void BubbleEngine::EndVisit(Task& task) {
+  if (std::exchange(task.visiting, false)) --visiting_;
 }
 
 void BubbleEngine::GiveUp(Task& task, Part& part) {
@@ -481,6 +511,16 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
   part->full = CappedSum(part->full, tally.full);
   if (!tally.Empty()) AddTally(*bubble, *task, std::move(tally), now, outputs);
 
+  const bool refused = answer.final && answer.unanswered >= most && part->visited == 0;
+  auto open = std::find(part->open.begin(), part->open.end(), from);
+  if (answer.final && open != part->open.end()) {
+    part->open.erase(open);
+    if (refused) {
+      conduct_.OnRefused(from, now);
+    } else {
+      conduct_.OnDone(from);
+    }
+  }
   if (part->resolved || task->finished) return;
   const bool holder = part->tried.back() == from;
   if (holder) part->silent_at = now + SilenceAfter(task->deadline - now);
@@ -488,7 +528,7 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
   if (task->range.everyone) {
     part->resolved = true;
     task->unanswered = CappedSum(task->unanswered, answer.unanswered);
-  } else if (holder && answer.unanswered >= part->size() && part->visited == 0) {
+  } else if (holder && refused) {
     // Nothing of it was done: the neighbor has no room, or no time.
     Retry(*task, *part, now, outputs);
   } else if (holder || answer.unanswered == 0) {
@@ -505,6 +545,7 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
 
 void BubbleEngine::OnVisited(const BubbleId& id, Tally tally, bool failed, absl::Time now,
                              Outputs& outputs) {
+  if (failed) overloaded_until_ = now + kOverloadTime;
   Bubble* bubble = FindBubble(id);
   if (bubble == nullptr) return;
   for (const std::unique_ptr<Task>& owned : bubble->tasks) {
@@ -512,7 +553,7 @@ void BubbleEngine::OnVisited(const BubbleId& id, Tally tally, bool failed, absl:
     if (task.sequence != bubble->visit_task) continue;
     if (!tally.Empty()) AddTally(*bubble, task, std::move(tally), now, outputs);
     if (failed && task.visiting) task.unanswered = CappedSum(task.unanswered, 1);
-    task.visiting = false;
+    EndVisit(task);
     FinishIfDone(task, now, outputs);
     return;
   }
@@ -628,7 +669,12 @@ void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
 void BubbleEngine::OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) {
   conduct_.Forget(peer);
   std::vector<uint64_t> sequences;
-  for (const auto& [sequence, task] : active_) sequences.push_back(sequence);
+  for (const auto& [sequence, task] : active_) {
+    sequences.push_back(sequence);
+    for (Part& part : task->parts) {
+      part.open.erase(std::remove(part.open.begin(), part.open.end(), peer), part.open.end());
+    }
+  }
   for (uint64_t sequence : sequences) {
     auto it = active_.find(sequence);
     if (it == active_.end()) continue;
@@ -657,6 +703,8 @@ void BubbleEngine::FinishIfDone(Task& task, absl::Time now, Outputs& outputs) {
 
 void BubbleEngine::Finish(Bubble& bubble, Task& task, absl::Time now, Outputs& outputs) {
   PANAL_CHECK(!task.finished);
+  EndCasts(task);
+  EndVisit(task);
   task.finished = true;
   task.payload = nullptr;
   active_.erase(task.sequence);
@@ -699,6 +747,8 @@ absl::Duration BubbleEngine::SilenceAfter(absl::Duration remaining) const {
 
 void BubbleEngine::CheckInvariants() const {
   PANAL_CHECK(conduct_.size() <= neighbors_.ids().size());
+  size_t open = 0;
+  size_t visiting = 0;
   PANAL_CHECK(Remembered() <= static_cast<size_t>(options_.bubbles_max));
   PANAL_CHECK(owned_bubbles_ <= static_cast<size_t>(options_.searches_max) +
                                     static_cast<size_t>(options_.spreads_max));
@@ -714,8 +764,12 @@ void BubbleEngine::CheckInvariants() const {
       PANAL_CHECK(task->finished == (task->payload == nullptr));
       PANAL_CHECK(task->finished || task->visiting || HasUnresolved(*task));
       active += task->finished ? 0 : 1;
+      visiting += task->visiting ? 1 : 0;
+      for (const Part& part : task->parts) open += part.open.size();
     }
   }
+  PANAL_CHECK(open == conduct_.in_flight());
+  PANAL_CHECK(visiting == visiting_);
   PANAL_CHECK(active == active_.size());
 }
 

@@ -38,6 +38,8 @@ inline constexpr double kHopShare = 0.9;
 // A neighbor is silent when it has said nothing for flush_share and this share of the remaining
 // time: one flush and its way back. Guess.
 inline constexpr double kSilenceSlack = 0.1;
+// A peer whose catalog could not answer refuses casts for this long. Guess: as kRefusedTime.
+inline constexpr absl::Duration kOverloadTime = absl::Milliseconds(200);
 // No part is cast or cast again with less time than this. Guess: two hops in a data center.
 inline constexpr absl::Duration kPartTimeMin = absl::Milliseconds(2);
 // Partial answers that carry nothing new stop when less time than this remains.
@@ -134,6 +136,9 @@ class BubbleEngine {
 
   size_t bubbles() const { return bubbles_.size(); }
 
+  // Visits that a task waits for.
+  size_t visits() const { return visiting_; }
+
   size_t active_tasks() const { return active_.size(); }
 
   void CheckInvariants() const;
@@ -144,6 +149,7 @@ class BubbleEngine {
     uint32_t begin = 0;
     uint32_t end = 0;
     std::vector<PeerId> tried;  // The last one holds it.
+    std::vector<PeerId> open;   // Those that may still answer finally: casts in flight.
     absl::Time cast_at;         // To the one that holds it.
     absl::Time silent_at = absl::InfiniteFuture();
     absl::Time late_at = absl::InfiniteFuture();
@@ -224,7 +230,8 @@ class BubbleEngine {
   // Casts that may still be sent for the task's bubble.
   uint32_t CastsLeft(const Task& task) const;
   // Neighbors in the order of the task's permutation; those of last resort (the sender, the origin)
-  // at the end. `preferred`: how many come before them.
+  // at the end, and those that may be given nothing left out. `preferred`: how many come before the
+  // last resort.
   std::vector<PeerId> Candidates(const Task& task, absl::Time now, size_t* preferred) const;
   void SendPart(Task& task, Part& part, const PeerId& to, absl::Time now, Outputs& outputs);
   // Gives the part to the next neighbor, or up.
@@ -238,6 +245,12 @@ class BubbleEngine {
   // A part was answered by who holds it: what is late follows from it.
   void NotePace(Task& task, const Part& part, absl::Time now);
   static void GiveUp(Task& task, Part& part);
+  // Nobody waits for what the task cast any more.
+  void EndCasts(Task& task);
+  // Whether a cast that brings about a visit must go elsewhere.
+  bool Overloaded(absl::Time now) const;
+  void BeginVisit(Bubble& bubble, Task& task, const PeerId& from);
+  void EndVisit(Task& task);
   static Part* FindPart(Bubble& bubble, const PeerId& from, uint32_t begin, Task** task);
 
   void AddTally(Bubble& bubble, Task& task, Tally tally, absl::Time now, Outputs& outputs);
@@ -267,6 +280,8 @@ class BubbleEngine {
   Conduct conduct_;
   Pace pace_;
   std::vector<Visit> visits_;
+  size_t visiting_ = 0;
+  absl::Time overloaded_until_ = absl::InfinitePast();
   std::vector<BubbleReport> reports_;
 };
 

@@ -1,4 +1,5 @@
-// How neighbors answered lately: which are silent or late, and how long parts take here.
+// How neighbors answered lately: which are silent, late or overloaded, how much more they may be
+// given, and how long parts take here.
 #pragma once
 
 #include <array>
@@ -30,6 +31,17 @@ inline constexpr double kPaceShare = 0.125;
 // Splits in four of the largest bubble: log4 of kBubbleSizeMax, and one.
 inline constexpr size_t kLevelsMax = 16;
 
+// Casts that a neighbor may have without a final answer, the window, as TCP's: it begins with the
+// first, becomes one larger for a window of answers, half at a refusal, and never leaves these
+// bounds. Guesses: 64 is what 256 searches at once give each of 16 neighbors; 512 are as many
+// visits as a peer takes on (visits_max).
+inline constexpr double kWindowBegin = 64;
+inline constexpr double kWindowMin = 1;
+inline constexpr double kWindowMax = 512;
+// A neighbor that refused is passed over for so long. Guess: what a full index takes to become less
+// so.
+inline constexpr absl::Duration kRefusedTime = absl::Milliseconds(200);
+
 // Bounded by the neighbors: Forget must be called for one that is gone. Not thread-safe.
 class Conduct {
  public:
@@ -37,12 +49,27 @@ class Conduct {
   void OnSilent(const PeerId& peer, absl::Time now);
   // A part that it holds is late.
   void OnLate(const PeerId& peer, absl::Time now);
-  // It answered something.
+  // It answered something: not silent, but it may be late.
   void OnAnswer(const PeerId& peer);
   // It answered a part before that was late.
   void OnInTime(const PeerId& peer);
 
-  void Forget(const PeerId& peer) { neighbors_.erase(peer); }
+  // A part was cast to it; it ends by one of the three below.
+  void OnCast(const PeerId& peer);
+  void OnDone(const PeerId& peer);
+  // It did nothing of it, for want of room.
+  void OnRefused(const PeerId& peer, absl::Time now);
+  // Nobody waits for the answer any more.
+  void OnGivenUp(const PeerId& peer);
+
+  // Whether it may be given another part.
+  bool HasCredit(const PeerId& peer) const;
+  bool RefusedLately(const PeerId& peer, absl::Time now) const;
+
+  // Casts to all neighbors that did not end yet.
+  size_t in_flight() const { return in_flight_; }
+
+  void Forget(const PeerId& peer);
 
   bool IsSuspect(const PeerId& peer, absl::Time now) const;
 
@@ -52,9 +79,16 @@ class Conduct {
   struct Neighbor {
     absl::Time suspect_until = absl::InfinitePast();
     int late = 0;  // Times running.
+    absl::Time late_until = absl::InfinitePast();
+    double window = kWindowBegin;
+    size_t in_flight = 0;
+    absl::Time refused_until = absl::InfinitePast();
   };
 
+  Neighbor& End(const PeerId& peer);
+
   absl::btree_map<PeerId, Neighbor> neighbors_;
+  size_t in_flight_ = 0;
 };
 
 // How long parts take until they are answered. Not thread-safe.

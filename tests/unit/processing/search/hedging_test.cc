@@ -130,12 +130,16 @@ TEST(Conduct, ANeighborThatIsLateTwiceRunningIsASuspect) {
   conduct.OnLate(peer, now);
 
   EXPECT_TRUE(conduct.IsSuspect(peer, now));
-  EXPECT_FALSE(conduct.IsSuspect(peer, now + kSuspectTime));
-  // An answer, late as it may be, ends the suspicion; the next delay brings it back.
+  // That it lives says nothing; time does.
   conduct.OnAnswer(peer);
-  EXPECT_FALSE(conduct.IsSuspect(peer, now));
-  conduct.OnLate(peer, now);
   EXPECT_TRUE(conduct.IsSuspect(peer, now));
+  EXPECT_FALSE(conduct.IsSuspect(peer, now + kSuspectTime));
+  // The next delay brings the suspicion back.
+  conduct.OnLate(peer, now + kSuspectTime);
+  EXPECT_TRUE(conduct.IsSuspect(peer, now + kSuspectTime));
+  conduct.OnInTime(peer);
+  conduct.OnLate(peer, now + 2 * kSuspectTime);
+  EXPECT_FALSE(conduct.IsSuspect(peer, now + 2 * kSuspectTime));
   conduct.Forget(peer);
   EXPECT_EQ(conduct.size(), 0u);
 }
