@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "server/processing/overlay/measure.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/simulator.h"
 
@@ -126,6 +127,69 @@ TEST(MeasurementScenario, FollowsAMeshThatShrinks) {
   for (PeerIndex peer : {4, 5}) sim.Leave(peer);
 
   EXPECT_TRUE(sim.RunUntil([&] { return sim.CoreOf(0).Estimate().peers == 1; }, absl::Seconds(20)));
+}
+
+// One peer that lies as much as it can keeps rounds from settling; what is known stays.
+TEST(LiarScenario, OneLiarAmongTwoHundredDoesNotBendTheEstimate) {
+  constexpr PeerIndex kLiar = 7;
+  bool lies = false;
+  SimulationOptions options{.seed = 30};
+  options.tamper = [&lies](PeerIndex from, PeerIndex, Frame& frame) {
+    auto* share = std::get_if<Measure>(&frame);
+    if (lies && share != nullptr && from == kLiar) {
+      share->count = 1e7;
+      share->last_count = 1e7;
+    }
+    return absl::ZeroDuration();
+  };
+  Simulation sim(options);
+  SCOPED_TRACE(ReplayLine(sim));
+  sim.AddPeers(200);
+  ASSERT_TRUE(sim.RunUntil([&] { return EstimateError(sim) < 0.01; }, absl::Seconds(60)));
+  lies = true;
+
+  double least = 200;
+  double most = 200;
+  for (int minute = 0; minute < 20; ++minute) {
+    sim.Run(absl::Minutes(1));
+    for (PeerIndex peer : sim.Live()) {
+      least = std::min(least, sim.CoreOf(peer).Estimate().peers);
+      if (peer != kLiar) most = std::max(most, sim.CoreOf(peer).Estimate().peers);
+    }
+  }
+
+  EXPECT_GE(least, 190);
+  EXPECT_LE(most, 210);
+}
+
+// One that enters every round as so many peers is believed, up to the bound of E10.
+TEST(LiarScenario, OneThatEntersAsManyAddsAtMostWhatItsNeighborsLetIn) {
+  constexpr PeerIndex kLiar = 7;
+  bool lies = false;
+  std::vector<std::pair<PeerIndex, uint64_t>> told;  // Neighbor and round.
+  SimulationOptions options{.seed = 30};
+  options.tamper = [&](PeerIndex from, PeerIndex to, Frame& frame) {
+    auto* share = std::get_if<Measure>(&frame);
+    if (!lies || share == nullptr || from != kLiar) return absl::ZeroDuration();
+    std::pair<PeerIndex, uint64_t> first{to, share->round};
+    if (std::find(told.begin(), told.end(), first) == told.end()) {
+      told.push_back(first);
+      share->count += 10;
+    }
+    return absl::ZeroDuration();
+  };
+  Simulation sim(options);
+  SCOPED_TRACE(ReplayLine(sim));
+  sim.AddPeers(200);
+  ASSERT_TRUE(sim.RunUntil([&] { return EstimateError(sim) < 0.01; }, absl::Seconds(60)));
+  lies = true;
+
+  sim.Run(absl::Minutes(10));
+
+  double most = 0;
+  for (PeerIndex peer : sim.Live()) most = std::max(most, sim.CoreOf(peer).Estimate().peers);
+  EXPECT_GT(most, 220);  // It can lie.
+  EXPECT_LE(most, 200 + 20 * kNeighborMassMax);
 }
 
 TEST(IdleScenario, AQuietMeshSendsLittle) {

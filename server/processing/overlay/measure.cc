@@ -33,6 +33,12 @@ bool Differs(double a, double b, double tolerance) {
   return std::abs(a - b) > tolerance * std::max(std::abs(a), std::abs(b));
 }
 
+// Whether `count` says too much else than `known` to be believed at once (measure.h, E9).
+bool IsJump(double count, double known) {
+  const auto [low, high] = std::minmax(count, known);
+  return low > 0 && high > kUnconfirmedMax && high > kJump * low;
+}
+
 }  // namespace
 
 Measurement::Measurement(PeerId self, const MeasureOptions& options, Random& random)
@@ -59,7 +65,21 @@ void Measurement::OnNeighborDown(const PeerId& peer, const std::vector<PeerId>& 
     for (const Unacked& unacked : it->second.unacked) Merge(unacked.mass);
     neighbors_.erase(it);
   }
+  if (mesh_changed) NoteLoss(now);
   NoteChange(active, mesh_changed, now, outputs);
+}
+
+void Measurement::NoteLoss(absl::Time now) {
+  if (now - recent_since_ > kLossTime) {
+    recent_since_ = now;
+    recent_losses_ = 0;
+    recent_degree_ = active_.size();
+  }
+  ++recent_losses_;
+  ++losses_;
+  if (static_cast<double>(recent_losses_) < kLossShare * static_cast<double>(recent_degree_))
+    return;
+  if (!std::exchange(urgent_, true)) change_planned_ = false;  // Plan it anew.
 }
 
 void Measurement::NoteChange(const std::vector<PeerId>& active, bool mesh_changed, absl::Time now,
@@ -85,9 +105,14 @@ void Measurement::OnMeasure(const PeerId& from, const Measure& share, absl::Time
     return;
   }
   if (share.round > round_) {
-    if (running_) TakeResult(share);
+    if (running_ && share.last_count >= 1 && IsBelievable(share.last_count, &from))
+      TakeResult(share);
     EnterRound(share.round, now, outputs);
   }
+  // What this peer was not sure of, a neighbor says too.
+  const bool agrees =
+      unconfirmed_ > 0 && share.last_count >= 1 && !IsJump(share.last_count, unconfirmed_);
+  if (agrees && IsBelievable(share.last_count, &from)) TakeResult(share);
   OnShareOfRound(from, share, now, outputs);
 }
 
@@ -96,8 +121,7 @@ void Measurement::OnShareOfRound(const PeerId& from, const Measure& share, absl:
   silent_shares_ = 0;
   double before = Ratio();
   uint64_t fish_before = mass_.fish_id;
-  Mass part{share.fish_id, share.fish, share.count, share.degree, share.degree_squared};
-  Merge(part);
+  Merge(Bounded(from, share));
   bool stable = mass_.fish_id == fish_before && !Differs(Ratio(), before, options_.tolerance);
   if (running_) {
     stable_receipts_ = stable ? stable_receipts_ + 1 : 0;
@@ -166,7 +190,10 @@ MeshEstimate Measurement::Estimate() const {
 void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
   PANAL_CHECK(round > round_);
   round_ = round;
-  for (auto& [peer, neighbor] : neighbors_) neighbor.unacked.clear();
+  for (auto& [peer, neighbor] : neighbors_) {
+    neighbor.unacked.clear();
+    neighbor.mass_net = 0;
+  }
   double degree = static_cast<double>(active_.size());
   mass_ = {.fish_id = FishId(id_, round),
            .fish = 1,
@@ -176,6 +203,7 @@ void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
   degree_put_ = degree;
   running_ = true;
   changed_ = false;
+  urgent_ = false;
   stable_receipts_ = 0;
   shares_sent_ = 0;
   silent_shares_ = 0;
@@ -191,8 +219,17 @@ void Measurement::EndRound(absl::Time now, Outputs& outputs) {
   ended_ = now;
   if (active_.empty()) {
     result_ = {.count = 1};  // Whoever else there is cannot be reached.
-  } else if (mass_.fish > 0 && Settled()) {
+  } else if (mass_.fish <= 0 || !Settled()) {
+    // Two meshes that have just met mix badly. Not for ever: a liar may keep rounds from settling.
+    unsettled_rounds_ = std::min(unsettled_rounds_ + 1, kUnsettledRoundsMax + 1);
+    if (unsettled_rounds_ <= kUnsettledRoundsMax) changed_ = urgent_ = true;
+  } else if (IsBelievable(Ratio(), nullptr)) {
+    unsettled_rounds_ = 0;
     double count = std::clamp(Ratio(), 1.0, kMeshSizeMax);
+    if (result_.count > 0 && Differs(count, result_.count, kRestlessChange)) {
+      changed_ = urgent_ = true;
+    }
+    losses_ = 0;
     result_ = {.count = count,
                .degree = mass_.degree / mass_.fish,
                .degree_squared = mass_.degree_squared / mass_.fish};
@@ -207,12 +244,14 @@ void Measurement::PlanNextRound(absl::Time now, Outputs& outputs) {
     WakeAt(std::max(now + options_.change_delay, ended_ + Gap()), now, outputs);
   } else {
     // Spread, so that one peer begins and the others only follow.
-    WakeAt(now + options_.idle_interval * (1 + random_.Unit() / 2), now, outputs);
+    absl::Duration idle = std::max(options_.idle_interval, Gap());
+    WakeAt(now + idle * (1 + random_.Unit() / 2), now, outputs);
   }
 }
 
 absl::Duration Measurement::Gap() const {
-  return options_.round_gap * std::clamp(result_.count / kPeersPerGap, 1.0, kGapsMax);
+  const double most = urgent_ ? kUrgentGapsMax : kGapsMax;
+  return options_.round_gap * std::clamp(result_.count / kPeersPerGap, 1.0, most);
 }
 
 void Measurement::WakeAt(absl::Time when, absl::Time now, Outputs& outputs) {
@@ -220,6 +259,32 @@ void Measurement::WakeAt(absl::Time when, absl::Time now, Outputs& outputs) {
   ++timer_;
   absl::Duration delay = std::max(when - now, absl::ZeroDuration());
   outputs.push_back(ScheduleTimer{delay, {TimerKind::kMeasurePass, timer_}});
+}
+
+Measurement::Mass Measurement::Bounded(const PeerId& from, const Measure& share) {
+  Neighbor& neighbor = neighbors_[from];
+  const double allowed = std::max(0.0, kNeighborMassMax - neighbor.mass_net);
+  const double part = share.count > allowed ? allowed / share.count : 1;
+  neighbor.mass_net += part * share.count;
+  return {share.fish_id, part * share.fish, part * share.count, part * share.degree,
+          part * share.degree_squared};
+}
+
+bool Measurement::IsBelievable(double count, const PeerId* told_by) {
+  const bool seen =
+      static_cast<double>(losses_) >= kLossShare * static_cast<double>(losses_ + active_.size());
+  const bool shrunk = count < result_.count;
+  // Two sources: two rounds, two neighbors, or a round and a neighbor.
+  const bool another = told_by == nullptr || !told_by_ || *told_by != *told_by_;
+  const bool confirmed = unconfirmed_ > 0 && another && !IsJump(count, unconfirmed_);
+  if (!IsJump(count, result_.count) || (shrunk && seen && told_by == nullptr) || confirmed) {
+    unconfirmed_ = 0;
+    return true;
+  }
+  unconfirmed_ = count;
+  told_by_ = told_by == nullptr ? std::nullopt : std::optional(*told_by);
+  changed_ = urgent_ = true;
+  return false;
 }
 
 void Measurement::Merge(const Mass& mass) {
@@ -274,6 +339,7 @@ void Measurement::SendShare(const PeerId& to, double part, Outputs& outputs) {
                 .last_count = result_.count,
                 .last_degree = result_.degree,
                 .last_degree_squared = result_.degree_squared};
+  neighbor.mass_net -= sent.count;
   neighbor.unacked.push_back({share.sequence, sent});
   outputs.push_back(SendFrame{to, share});
 }

@@ -44,12 +44,26 @@
 //   begins none. Rationale: links are swapped all the time, and n does not care.
 // - E8. At most kUnackedMax shares of a neighbor are unacknowledged; it is passed over until it
 // answers.
+// - E9. A result more than kJump times another than the one before, in a mesh of more than
+// kUnconfirmedMax, is taken only from two sources: two rounds, two neighbors' last_*, or one of
+// each; a smaller one also where this peer itself lost kLossShare of its neighbors since.
+// Rationale: one round that somebody bent, or that ended before it had mixed, must not change every
+// size.
+// - E10. From one neighbor comes, in one round, at most kNeighborMassMax more of the count than
+// went to it; what is beyond is scaled away. Rationale: bounds what one liar can add.
+// - E11. Another round follows soon where a result differs by more than kRestlessChange from the
+// one before, and after each of kUnsettledRoundsMax rounds in a row that did not settle. Rationale:
+// two meshes that meet mix badly at first.
+// - E12. A peer that lost kLossShare of its neighbors within kLossTime begins a round soon. Other
+// changes wait for Gap(), which grows with the mesh. Rationale: a round costs some 160 messages a
+// peer, and in a large mesh somebody comes or goes all the time.
 //
 // Sans-IO. Not thread-safe; the node loop owns it.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -71,9 +85,22 @@ inline constexpr uint64_t kRoundMax = uint64_t{1} << 47;
 inline constexpr int kStableReceipts = 16;
 // Shares in a row without a receipt that end a round. Guess: 0.8 s, longer than most round trips.
 inline constexpr int kSilentShares = 16;
-// Rounds that changes start are round_gap apart for every so many peers, at most this many gaps.
+// Rounds that changes start are round_gap apart for every so many peers: at most kGapsMax of them,
+// or kUrgentGapsMax where E11 or E12 say soon.
 inline constexpr double kPeersPerGap = 64;
-inline constexpr double kGapsMax = 30;
+inline constexpr double kGapsMax = 120;
+inline constexpr double kUrgentGapsMax = 30;
+// E9. In a mesh up to that size nearly everybody is a neighbor, and a few joins double it.
+inline constexpr double kJump = 2.1;  // A little above two: equal halves that meet are no jump.
+inline constexpr double kUnconfirmedMax = 64;
+// E9, E12. Plain churn takes a neighbor in minutes. Guess.
+inline constexpr double kLossShare = 0.25;
+inline constexpr absl::Duration kLossTime = absl::Seconds(10);
+// E10. Between honest neighbors at most 7.2 was seen (500 peers, Gia's mix).
+inline constexpr double kNeighborMassMax = 16;
+// E11. Sizes of bubbles change by half of it. Guess.
+inline constexpr double kRestlessChange = 0.1;
+inline constexpr int kUnsettledRoundsMax = 5;
 
 class Measurement {
  public:
@@ -129,6 +156,7 @@ class Measurement {
   struct Neighbor {
     uint64_t next_sequence = 1;
     std::deque<Unacked> unacked;
+    double mass_net = 0;  // Count received in this round and not sent back (E10).
   };
 
   void EnterRound(uint64_t round, absl::Time now, Outputs& outputs);
@@ -138,6 +166,12 @@ class Measurement {
   void PlanNextRound(absl::Time now, Outputs& outputs);
   void WakeAt(absl::Time when, absl::Time now, Outputs& outputs);
   void Merge(const Mass& mass);
+  // What of a neighbor's share counts (E10).
+  Mass Bounded(const PeerId& from, const Measure& share);
+  // Whether a result may be taken (E9).
+  // `told_by`: the neighbor whose result it is; null for a round of this peer's own.
+  bool IsBelievable(double count, const PeerId* told_by);
+  void NoteLoss(absl::Time now);
   void TakeResult(const Measure& share);
   void OnShareOfRound(const PeerId& from, const Measure& share, absl::Time now, Outputs& outputs);
   // Parts with `part` of the mass, from 0 to 1.
@@ -145,9 +179,9 @@ class Measurement {
   // Tells a neighbor of an older round what is known, without any mass.
   void TellResult(const PeerId& to, uint64_t round, Outputs& outputs);
   void SendNextShare(absl::Time now, Outputs& outputs);
-  // Count per fish; 0 while this peer has no fish to speak of.
   // Whether the ratio has stayed over enough receipts to be believed.
   bool Settled() const;
+  // Count per fish; 0 while this peer has no fish to speak of.
   double Ratio() const;
   absl::Duration Gap() const;
   static bool IsPlausible(const Measure& share);
@@ -161,9 +195,18 @@ class Measurement {
   uint64_t round_ = 0;
   bool running_ = false;
   bool changed_ = false;   // The mesh changed since this peer entered the round (E7).
+  bool urgent_ = false;    // And the next one is to come soon (E11, E12).
   double degree_put_ = 0;  // Put into the present round.
   Mass mass_;
   Result result_;
+  double unconfirmed_ = 0;         // A result that was not taken yet (E9); 0: none.
+  std::optional<PeerId> told_by_;  // The neighbor it is from; nothing: this peer's own round.
+  int unsettled_rounds_ = 0;       // In a row.
+  // Neighbors lost within kLossTime, since then and of so many (E12); since the last result (E9).
+  size_t recent_losses_ = 0;
+  absl::Time recent_since_ = absl::InfinitePast();
+  size_t recent_degree_ = 0;
+  size_t losses_ = 0;
   int stable_receipts_ = 0;
   int shares_sent_ = 0;
   int silent_shares_ = 0;  // Sent since the last receipt.

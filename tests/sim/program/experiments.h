@@ -16,6 +16,8 @@ std::vector<Row> RunLeave(const Parameters& parameters);
 // Reach of broadcasts right after --fail of the peers crashed, with Panal's parameters or
 // HyParView's (variant `hyparview`), and how long healing takes.
 std::vector<Row> RunBroadcast(const Parameters& parameters);
+// --fail of the peers are cut off for ten minutes; how long the mesh takes to be one again.
+std::vector<Row> RunPartition(const Parameters& parameters);
 // Recall while a share of the peers is hostile; the variant says how.
 std::vector<Row> RunHostile(const Parameters& parameters);
 // Sessions of peers begin and end for hours; recall of what live peers publish.

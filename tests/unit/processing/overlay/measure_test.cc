@@ -232,6 +232,93 @@ TEST_F(MeasurementTest, ALeavingPeerGivesAllItsMassAway) {
   EXPECT_EQ(Frames<Measure>(outputs)[0].fish, 1);
 }
 
+TEST_F(MeasurementTest, OneNeighborAddsNoMoreThanTheLimit) {
+  Up({Id(2)});
+  Tick();
+
+  // 1 of its own and kNeighborMassMax; half of that goes out.
+  Receive(2, {.sequence = 1, .round = 1, .fish_id = 1, .fish = 0.5, .count = kNeighborMassMax});
+  Receive(2, {.sequence = 2, .round = 1, .fish_id = 1, .fish = 0.5, .count = 1e7});
+  std::vector<Measure> shares = Frames<Measure>(Tick());
+
+  ASSERT_THAT(shares, SizeIs(1));
+  EXPECT_DOUBLE_EQ(shares[0].count, (1 + kNeighborMassMax) / 2);
+}
+
+// Round by round, each told by another share of a higher round.
+class ToldTest : public MeasurementTest {
+ protected:
+  ToldTest() {
+    Up({Id(2), Id(3), Id(4)});
+    Tell(2, 1000);
+  }
+
+  double Tell(uint8_t from, double count) {
+    Receive(from, {.sequence = ++sequence_, .round = ++round_, .last_count = count});
+    return measurement_.Estimate().peers;
+  }
+
+  uint64_t sequence_ = 0;
+  uint64_t round_ = 0;
+};
+
+TEST_F(ToldTest, AResultUpToTheJumpIsTakenAtOnce) {
+  EXPECT_EQ(Tell(3, kJump * 1000), kJump * 1000);
+  EXPECT_EQ(Tell(2, 1000), 1000);
+}
+
+TEST_F(ToldTest, AResultBeyondTheJumpNeedsASecondNeighbor) {
+  EXPECT_EQ(Tell(3, 5000), 1000);
+  EXPECT_EQ(Tell(3, 5000), 1000);
+  EXPECT_EQ(Tell(4, 5100), 5100);
+}
+
+TEST_F(ToldTest, TwoNeighborsThatDisagreeAreNotBelieved) {
+  EXPECT_EQ(Tell(3, 5000), 1000);
+  EXPECT_EQ(Tell(4, 50'000), 1000);
+  EXPECT_EQ(Tell(2, 100), 1000);
+}
+
+TEST_F(ToldTest, ASmallMeshMayGrowAtOnce) {
+  Tell(3, 500);
+  Tell(3, 250);
+  Tell(3, 120);
+  Tell(3, kUnconfirmedMax);
+
+  EXPECT_EQ(Tell(2, 8), 8);
+  EXPECT_EQ(Tell(2, kUnconfirmedMax), kUnconfirmedMax);
+}
+
+TEST_F(MeasurementTest, LosingAQuarterOfTheNeighborsBeginsARoundSoon) {
+  std::vector<PeerId> active;
+  for (uint8_t i = 2; i < 18; ++i) active.push_back(Id(i));
+  Up(active);
+  // A round that settles at 100,000: whatever goes out comes back.
+  Receive(2, {.sequence = 1, .round = 1, .fish_id = ~uint64_t{0}, .fish = 1.5e-5, .count = 0.5});
+  while (measurement_.running()) {
+    for (const Measure& share : Frames<Measure>(Tick())) Receive(2, share);
+  }
+  ASSERT_NEAR(measurement_.Estimate().peers, 100'000, 1);
+  now_ += absl::Seconds(kUrgentGapsMax);
+
+  std::vector<absl::Duration> delays;
+  for (int lost = 0; lost < 4; ++lost) {
+    PeerId peer = active.back();
+    active.pop_back();
+    Outputs outputs;
+    measurement_.OnNeighborDown(peer, active, /*mesh_changed=*/true, now_, outputs);
+    Note(outputs);
+    for (const Output& output : outputs) {
+      if (const auto* set = std::get_if<ScheduleTimer>(&output)) delays.push_back(set->delay);
+    }
+  }
+
+  // The first is planned as any change of a large mesh, the fourth of sixteen at once.
+  ASSERT_THAT(delays, SizeIs(2));
+  EXPECT_GT(delays[0], absl::Seconds(60));
+  EXPECT_EQ(delays[1], MeasureOptions().change_delay);
+}
+
 TEST_F(MeasurementTest, APeerAloneCountsItself) {
   Tick();
 
