@@ -17,6 +17,7 @@
 #include "common/base/status.h"
 #include "common/base/sync.h"
 #include "common/rpc/byte_buffer.h"
+#include "common/rpc/initialize.h"
 #include "common/rpc/status_convert.h"
 #include "tests/integration/raw_stream.h"
 
@@ -49,6 +50,7 @@ void Echo(const CallPtr& call) {
 class ApiPortTest : public testing::Test {
  protected:
   ApiPortTest() {
+    InitializeRpc();
     auto port = ApiPort::Open({.listen = "127.0.0.1:0"}, [this](CallPtr call) { Route(call); });
     port_ = std::move(port).value();
     channel_ = Channel();
