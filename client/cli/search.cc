@@ -14,6 +14,7 @@ struct Arguments {
   std::vector<std::string> words;
   double recall = 0.99;
   int limit = 100;
+  int first = 0;
   std::string timeout = "10s";
 };
 
@@ -35,7 +36,8 @@ void PrintHit(const v1::Hit& hit) {
 // ` (incomplete: timeout)`, ` (cut short: limit)`, or nothing.
 std::string Shortfall(const v1::SearchSummary& summary) {
   if (summary.complete() && summary.cut_short().empty()) return "";
-  std::string text = summary.complete() ? " (cut short" : " (incomplete";
+  const bool wished = summary.complete() || summary.cut_short() == "enough";
+  std::string text = wished ? " (cut short" : " (incomplete";
   if (!summary.cut_short().empty()) absl::StrAppend(&text, ": ", Printable(summary.cut_short()));
   return text + ")";
 }
@@ -61,6 +63,7 @@ int Search(const Context& context, const Arguments& arguments) {
   request.set_query(absl::StrJoin(arguments.words, " "));
   request.set_recall(arguments.recall);
   request.set_limit(arguments.limit);
+  request.set_enough(arguments.first);
   request.set_timeout(arguments.timeout);
   std::string next;
   auto summary = (*client)->Search(request, [&](const v1::Hit& hit) {
@@ -86,7 +89,9 @@ int Search(const Context& context, const Arguments& arguments) {
     PrintSummary(*summary);
     if (!next.empty()) Hint(Printable(next));
   }
-  if (!summary->complete()) return kExitIncomplete;
+  // Enough is what was asked for.
+  const bool enough = summary->cut_short() == "enough";
+  if (!summary->complete() && !enough) return kExitIncomplete;
   return summary->hits() > 0 ? kExitOk : kExitNotFound;
 }
 
@@ -102,6 +107,8 @@ void AddSearch(CLI::App& app, Context& context, int& exit_code) {
                    "wanted probability that a match is found; 1 asks every peer")
       ->capture_default_str();
   verb->add_option("--limit", arguments->limit, "most hits")->capture_default_str();
+  verb->add_option("--first", arguments->first,
+                   "hits that are enough: few peers are asked first, and no more than it takes");
   verb->add_option("--timeout", arguments->timeout, "time to spend, e.g. 500ms")
       ->capture_default_str();
   verb->callback([&, arguments] { exit_code = Search(context, *arguments); });

@@ -39,6 +39,9 @@ class HitLimit {
 
   size_t hits() const { return hits_; }
 
+  // Different ids among them.
+  size_t ids() const { return names_.size(); }
+
  private:
   // The record's id; of an object, which has none, a digest of its publisher and name.
   static Sha256Digest IdOf(const Hit& hit);

@@ -89,8 +89,10 @@ class Mesh {
 
   // Starts a search; `query` parses. Returns a number for CancelSearch; on_done always comes unless
   // cancelled. 0: this peer has too much to do; nothing was started and no handler is called.
+  // `enough`: see SearchRequested.
   virtual uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit,
-                               absl::Duration timeout, SearchHandlers handlers) = 0;
+                               uint32_t enough, absl::Duration timeout,
+                               SearchHandlers handlers) = 0;
   virtual void CancelSearch(uint64_t search) = 0;
 
   // Starts a fetch, or joins the one under way for the same file.

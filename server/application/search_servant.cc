@@ -1,5 +1,6 @@
 #include "server/application/search_servant.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -24,6 +25,7 @@ namespace {
 struct SearchArguments {
   double recall = kRecallDefault;
   uint32_t limit = kSearchLimitDefault;
+  uint32_t enough = 0;
   absl::Duration timeout = kSearchTimeoutDefault;
 };
 
@@ -45,6 +47,12 @@ absl::StatusOr<SearchArguments> ArgumentsOf(const v1::SearchRequest& request) {
   if (request.limit() < 0 || arguments.limit > kSearchLimitMax) {
     violations.push_back(
         {"limit", absl::StrCat(request.limit(), " is not within 0 to ", kSearchLimitMax)});
+  }
+  arguments.enough = static_cast<uint32_t>(std::max(request.enough(), 0));
+  if (request.enough() < 0 || arguments.enough > arguments.limit) {
+    violations.push_back(
+        {"enough",
+         absl::StrCat(request.enough(), " is not within 0 to the limit of ", arguments.limit)});
   }
   arguments.timeout =
       ParseTimeout(request.timeout(), kSearchTimeoutDefault, kSearchTimeoutMax, violations);
@@ -73,6 +81,8 @@ absl::string_view CutShortName(CutShort cut_short) {
       return "timeout";
     case CutShort::kPeersLost:
       return "peers lost";
+    case CutShort::kEnough:
+      return "enough";
     case CutShort::kOverloaded:
       return "";  // No answer: TooManySearches.
   }
@@ -194,7 +204,7 @@ void SearchServant::Search(const CallHead& head, const v1::SearchRequest& reques
   if (!arguments.ok()) return writer.Finish(arguments.status());
   auto answer = std::make_shared<SearchAnswer>(writer, arguments->limit, began);
   const uint64_t search = mesh_.StartSearch(
-      request.query(), arguments->recall, arguments->limit, arguments->timeout,
+      request.query(), arguments->recall, arguments->limit, arguments->enough, arguments->timeout,
       {.on_hits = [answer](std::vector<Hit> hits) { answer->OnHits(hits); },
        .on_done = [answer](const SearchSummary& summary) { answer->OnDone(summary); }});
   if (search == 0) return writer.Finish(TooManySearches());

@@ -214,6 +214,9 @@ struct SearchRequested {
   double recall = 0.99;  // Above 0, at most 1.
   uint32_t limit = 100;  // Different ids (hit_limit.h).
   absl::Duration timeout = absl::Seconds(10);
+  // Different ids after which the search ends, asking few peers first; 0: not before the recall is
+  // met.
+  uint32_t enough = 0;
 };
 
 struct SearchCancelled {
@@ -332,7 +335,8 @@ struct SearchHits {
   // addresses of its publisher.
   std::vector<Hit> hits;
 };
-enum class CutShort : uint8_t { kNothing, kTimeout, kPeersLost, kOverloaded };
+// kEnough: as many ids as were enough are there, and the recall is not met.
+enum class CutShort : uint8_t { kNothing, kTimeout, kPeersLost, kOverloaded, kEnough };
 
 struct SearchSummary {
   uint64_t peers_reached = 0;

@@ -132,7 +132,7 @@ void Contacts::SearchMesh(const std::string& prefix, Found found, Done done) {
     (*shared_done)(unasked ? Overloaded() : TheOne(prefix, *state));
   };
   uint64_t search = driver_.StartSearch(absl::StrCat("kind:peer id:", prefix), 0.99, kCandidatesMax,
-                                        kResolveTimeout, std::move(handlers));
+                                        /*enough=*/0, kResolveTimeout, std::move(handlers));
   if (search == 0) (*shared_done)(Overloaded());
 }
 

@@ -324,10 +324,10 @@ void CoreDriver::Perform(FrameRefused& output) {
 }
 
 uint64_t CoreDriver::StartSearch(absl::string_view query, double recall, uint32_t limit,
-                                 absl::Duration timeout, SearchHandlers handlers) {
+                                 uint32_t enough, absl::Duration timeout, SearchHandlers handlers) {
   uint64_t id = next_search_.fetch_add(1);
   metrics_.Count(Counter::kSearches);
-  SearchRequested request{id, std::string(query), recall, limit, timeout};
+  SearchRequested request{id, std::string(query), recall, limit, timeout, enough};
   auto task = [this, id, request = std::move(request), handlers = std::move(handlers)]() mutable {
     searches_[id] = Search{std::move(handlers), loop_.Now()};
     Handle(request);

@@ -44,7 +44,7 @@ class CoreDriver {
   void Post(Input input);
 
   // See Mesh::StartSearch.
-  uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit,
+  uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit, uint32_t enough,
                        absl::Duration timeout, SearchHandlers handlers);
   void CancelSearch(uint64_t search);
 

@@ -75,9 +75,9 @@ class NodeImpl final : public Node, public Mesh {
 
   std::vector<NeighborInfo> Neighbors() override { return driver_->Neighbors(); }
 
-  uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit,
+  uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit, uint32_t enough,
                        absl::Duration timeout, SearchHandlers handlers) override {
-    return driver_->StartSearch(query, recall, limit, timeout, std::move(handlers));
+    return driver_->StartSearch(query, recall, limit, enough, timeout, std::move(handlers));
   }
 
   void CancelSearch(uint64_t search) override { driver_->CancelSearch(search); }
@@ -206,7 +206,7 @@ std::unique_ptr<Fetcher> NodeImpl::MakeFetcher() {
   };
   host.search = [this](const std::string& query, double recall, uint32_t limit,
                        absl::Duration timeout, SearchHandlers handlers) {
-    return driver_->StartSearch(query, recall, limit, timeout, std::move(handlers));
+    return driver_->StartSearch(query, recall, limit, /*enough=*/0, timeout, std::move(handlers));
   };
   host.cancel_search = [this](uint64_t search) { driver_->CancelSearch(search); };
   host.lookup = [this](const PeerId& peer, auto done) { contacts_->Find(peer, std::move(done)); };

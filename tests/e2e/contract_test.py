@@ -228,11 +228,13 @@ class Contract(MeshTest):
 
         rows = self.b.json("search", "apiary frame", "--limit", "2")
         shown = self.b.panal("search", "apiary frame", "--limit", "2")
+        first = self.b.panal("search", "apiary frame", "--first", "1")
         whole = self.b.panal("search", "apiary frame", "--limit", "5")
 
         summary = rows[-1]["summary"]
         self.assertEqual((len(rows), summary["hits"], summary["cut_short"], summary["complete"]), (3, 2, "limit", True))
         self.assertRegex(shown.stderr, r"^2 hits; 3 of about 3 peers asked: recall 1\.0000 \(cut short: limit\); \d+ ms$")
+        self.assertRegex(first.stderr, r"^[1-5] hits?; [1-3] of about 3 peers asked: recall [01]\.\d+( \(cut short: enough\))?; \d+ ms$")
         self.assertRegex(whole.stderr, r"^5 hits; 3 of about 3 peers asked: recall 1\.0000; \d+ ms$")
 
     def test_query_that_is_none(self):

@@ -54,7 +54,7 @@ Found Search(Node& node, const std::string& query, double recall = 0.99) {
     state->found.summary = summary;
     state->done.Notify();
   };
-  node.mesh().StartSearch(query, recall, 1000, absl::Seconds(20), std::move(handlers));
+  node.mesh().StartSearch(query, recall, 1000, 0, absl::Seconds(20), std::move(handlers));
   EXPECT_TRUE(state->done.WaitForNotificationWithTimeout(kPatience));
   return state->found;
 }

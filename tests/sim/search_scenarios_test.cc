@@ -112,6 +112,32 @@ TEST(SearchScenario, AThousandPeersKeepThePromise) {
   EXPECT_LE(measured.incomplete, 1);
 }
 
+TEST(SearchScenario, WhatIsPopularIsFoundByAskingFew) {
+  Simulation sim({.seed = 39});
+  SCOPED_TRACE(ReplayLine(sim));
+  MakeMesh(sim, 300);
+  PublishReports(sim, 100);
+
+  double reached = 0;
+  for (int i = 0; i < 30; ++i) {
+    const SearchResult result =
+        sim.Search(sim.RandomLive(), "common", {.recall = 0.9999, .enough = 10});
+    ASSERT_TRUE(result.done);
+    EXPECT_GE(result.hits.size(), 10u);
+    EXPECT_EQ(result.summary.complete, result.summary.recall >= 0.9999 - 1e-9);
+    reached += static_cast<double>(result.summary.peers_reached) / 30;
+  }
+  const double whole = sim.CoreOf(0).QueryBubbleSize(0.9999);
+  std::printf("reached %.1f of %.0f\n", reached, whole);
+  EXPECT_LE(reached, whole / 4);
+
+  // What is rare costs the whole bubble, and is found.
+  const SearchResult rare = sim.Search(sim.RandomLive(), "report7", {.enough = 10});
+  EXPECT_EQ(rare.hits.size(), 1u);
+  EXPECT_TRUE(rare.summary.complete);
+  sim.CheckInvariants();
+}
+
 // Half of the peers vanish: queries and what is left of the pages still meet.
 TEST(SearchScenario, HalfOfThePeersCrashAndThePromiseHoldsForWhatIsLeft) {
   Simulation sim({.seed = 35});

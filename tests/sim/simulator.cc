@@ -110,7 +110,8 @@ uint64_t Simulation::StartSearch(PeerIndex peer, absl::string_view query,
                                     .query = std::string(query),
                                     .recall = arguments.recall,
                                     .limit = arguments.limit,
-                                    .timeout = arguments.timeout});
+                                    .timeout = arguments.timeout,
+                                    .enough = arguments.enough});
   return request;
 }
 

@@ -102,6 +102,7 @@ struct SearchArguments {
   double recall = 0.99;
   uint32_t limit = 10'000;
   absl::Duration timeout = absl::Seconds(10);
+  uint32_t enough = 0;
 };
 
 struct SearchResult {

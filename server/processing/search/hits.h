@@ -31,6 +31,9 @@ class HitMerger {
 
   size_t passed() const { return seen_.size(); }
 
+  // Different ids among what was passed.
+  size_t ids() const { return limit_.ids(); }
+
  private:
   struct Seen {
     uint64_t version = 0;

@@ -44,6 +44,7 @@ void Searcher::OnRequested(const SearchRequested& request, absl::Time now, Outpu
   search.request = request.request;
   search.query = {request.query, limit};
   search.recall = request.recall;
+  search.enough = std::min(request.enough, limit);
   const absl::Duration timeout = std::clamp(request.timeout, absl::Milliseconds(1), kSearchTimeMax);
   search.deadline = now + timeout;
   outputs.push_back(ScheduleTimer{TimerDelay(timeout), Timer{TimerKind::kSearch, token}});
@@ -54,9 +55,12 @@ void Searcher::BeginBubble(uint64_t token, Search& search, absl::Time now, Outpu
   const uint32_t size = sizes_.QuerySize(search.recall);
   search.everyone = sizes_.Saturated() || search.recall >= 1;
   search.reached_before = std::max(search.reached_before, std::exchange(search.reached, 0));
-  search.next_position = size;
+  const bool sliced = search.enough > 0 && !search.everyone;
+  search.next_position = sliced ? SliceEnd(search.slices++, size) : size;
+  if (!sliced) search.slices = kSliceShares.size() + 1;
   ++search.rounds;
-  const CastRange range{random_.Next(), 0, search.everyone ? 1 : size, search.everyone};
+  const uint32_t end = search.everyone ? 1 : search.next_position;
+  const CastRange range{random_.Next(), 0, end, search.everyone};
   search.bubble = engine_.Begin(token, search.query, range, /*visit_self=*/true,
                                 RoundDeadline(search, now), now, outputs);
 }
@@ -92,6 +96,8 @@ bool Searcher::OnReport(const BubbleReport& report, absl::Time now, Outputs& out
   }
   if (!search.everyone && search.reached >= sizes_.QuerySize(search.recall)) {
     Finish(it, CutShort::kNothing, outputs);
+  } else if (search.enough > 0 && search.merger.ids() >= search.enough) {
+    Finish(it, CutShort::kEnough, outputs);
   } else if (report.round_finished) {
     Continue(it, report.unanswered, now, outputs);
   }
@@ -119,6 +125,7 @@ void Searcher::Continue(Searches::iterator it, uint32_t unanswered, absl::Time n
     engine_.LetGo(search.bubble);
     return BeginBubble(it->first, search, now, outputs);
   }
+  if (NextSlice(it, now, outputs)) return;
   const uint64_t target = sizes_.QuerySize(search.recall);
   const uint32_t positions =
       PositionsFor(target - search.reached, search.reached, sizes_.shape().peers);
@@ -128,6 +135,28 @@ void Searcher::Continue(Searches::iterator it, uint32_t unanswered, absl::Time n
   ++search.rounds;
   engine_.Extend(search.bubble, search.query, {random_.Next(), begin, begin + positions, false},
                  RoundDeadline(search, now), now, outputs);
+}
+
+uint32_t Searcher::SliceEnd(size_t slices, uint32_t size) {
+  if (slices >= kSliceShares.size()) return size;
+  // At least one position besides the origin's own.
+  const double end = std::ceil(kSliceShares[slices] * size);
+  return std::clamp<uint32_t>(static_cast<uint32_t>(end), std::min(size, 2u), size);
+}
+
+bool Searcher::NextSlice(Searches::iterator it, absl::Time now, Outputs& outputs) {
+  Search& search = it->second;
+  const uint32_t size = sizes_.QuerySize(search.recall);
+  while (search.slices <= kSliceShares.size()) {
+    const uint32_t begin = search.next_position;
+    const uint32_t end = SliceEnd(search.slices++, size);
+    if (end <= begin) continue;
+    search.next_position = end;
+    engine_.Extend(search.bubble, search.query, {random_.Next(), begin, end, false},
+                   RoundDeadline(search, now), now, outputs);
+    return true;
+  }
+  return false;
 }
 
 void Searcher::Finish(Searches::iterator it, CutShort why, Outputs& outputs) {

@@ -2,6 +2,7 @@
 // honest summary at the end. Rules: docs/protocol/bubbles.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "absl/container/btree_map.h"
@@ -21,6 +22,9 @@ inline constexpr double kRoundShare = 0.6;
 inline constexpr int kSearchRoundsMax = 8;
 // Rounds over everybody: the second is for peers lost in the first, more would be a flood.
 inline constexpr int kEveryoneRoundsMax = 3;
+// A search that has enough with a few hits asks these shares of its bubble first (dynamic queries
+// of Gnutella): what is popular is found by the first.
+inline constexpr std::array<double, 2> kSliceShares = {1.0 / 16, 1.0 / 4};
 // No round is begun with less time than this.
 inline constexpr absl::Duration kRoundTimeMin = absl::Milliseconds(20);
 // A round for `m` peers casts more positions than `m`, because some meet peers that were met
@@ -58,10 +62,12 @@ class Searcher {
     uint64_t request = 0;
     QueryPayload query;
     double recall = 0;
+    uint32_t enough = 0;  // Ids after which it ends; 0: never.
     absl::Time deadline;
     BubbleId bubble;
     bool everyone = false;
     uint32_t next_position = 0;
+    size_t slices = 0;  // Of its bubble, begun.
     int rounds = 0;
     // Distinct peers in the current bubble, and the most of any bubble before it.
     uint64_t reached = 0;
@@ -77,6 +83,10 @@ class Searcher {
   void BeginBubble(uint64_t token, Search& search, absl::Time now, Outputs& outputs);
   // After a round: done, or another round.
   void Continue(Searches::iterator it, uint32_t unanswered, absl::Time now, Outputs& outputs);
+  // Casts the next slice of the bubble; false where all of it was cast.
+  bool NextSlice(Searches::iterator it, absl::Time now, Outputs& outputs);
+  // Where the slice that comes after `slices` ends, in a bubble of `size` positions.
+  static uint32_t SliceEnd(size_t slices, uint32_t size);
   void Finish(Searches::iterator it, CutShort why, Outputs& outputs);
   absl::Time RoundDeadline(const Search& search, absl::Time now) const;
 

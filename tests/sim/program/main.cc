@@ -66,6 +66,9 @@ int Main(int argc, char** argv) {
     sub->add_option("--variant", parameters.variant,
                     "broadcast: panal or hyparview; hostile: drop, late, counts, size or amplify")
         ->check(CLI::IsMember({"panal", "hyparview", "drop", "late", "counts", "size", "amplify"}));
+    sub->add_option("--enough", parameters.enough,
+                    "Hits after which a search ends; its misses say nothing then")
+        ->check(CLI::Range(0, 10'000));
     sub->add_option("--hours", parameters.hours, "Virtual hours of churn")
         ->check(CLI::Range(0.1, 1000.0));
     sub->add_option("--graph", parameters.graph,

@@ -165,7 +165,9 @@ Searched Mesh::SearchAll(int queries, double recall) {
   for (int query = 0; query < queries; ++query) {
     hops_max_ = 0;
     SearchResult result = sim_.Search(origins[query % origins.size()], kCommonWord,
-                                      {.recall = recall, .timeout = absl::Seconds(20)});
+                                      {.recall = recall,
+                                       .timeout = absl::Seconds(20),
+                                       .enough = static_cast<uint32_t>(parameters_.enough)});
     PANAL_CHECK(result.done);
     Judge(result, query, searched);
     searched.depth_mean += hops_max_;

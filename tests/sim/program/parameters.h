@@ -27,6 +27,8 @@ struct Parameters {
   std::string variant;
   // `baseline`: a file with another graph than Panal's (graph.h).
   std::string graph;
+  // Hits that are enough for a search; 0: all of them.
+  int enough = 0;
   // Virtual hours of `churn`.
   double hours = 6;
 };

@@ -26,11 +26,12 @@ class FakeMesh final : public Mesh {
 
   std::vector<NeighborInfo> Neighbors() override { return neighbors; }
 
-  uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit,
+  uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit, uint32_t enough,
                        absl::Duration timeout, SearchHandlers handlers) override {
     search_query = std::string(query);
     search_recall = recall;
     search_limit = limit;
+    search_enough = enough;
     search_timeout = timeout;
     search = std::move(handlers);
     return search_number;
@@ -63,6 +64,7 @@ class FakeMesh final : public Mesh {
   std::string search_query;
   double search_recall = 0;
   uint32_t search_limit = 0;
+  uint32_t search_enough = 0;
   uint64_t search_number = 7;
   absl::Duration search_timeout;
   SearchHandlers search;

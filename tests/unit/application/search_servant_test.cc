@@ -135,9 +135,25 @@ TEST_F(SearchServantTest, SendsAsManyHitsAsItsLimitAndSaysSo) {
   EXPECT_TRUE(responses[2].summary().complete());
 }
 
+TEST_F(SearchServantTest, PassesOnWhatIsEnoughUpToItsLimit) {
+  for (int enough : {-1, 0, 7, 8}) {
+    v1::SearchRequest request = Query("report");
+    request.set_limit(7);
+    request.set_enough(enough);
+    auto call = Begin(kSearch, request);
+    if (enough < 0 || enough > 7) {
+      EXPECT_EQ(call->status().code(), absl::StatusCode::kInvalidArgument) << enough;
+      continue;
+    }
+    EXPECT_EQ(mesh.search_enough, static_cast<uint32_t>(enough));
+    mesh.search.on_done(Complete());
+  }
+}
+
 TEST_F(SearchServantTest, SaysWhyItWasCutShort) {
-  const std::vector<std::pair<CutShort, std::string>> cases = {
-      {CutShort::kTimeout, "timeout"}, {CutShort::kPeersLost, "peers lost"}};
+  const std::vector<std::pair<CutShort, std::string>> cases = {{CutShort::kTimeout, "timeout"},
+                                                               {CutShort::kPeersLost, "peers lost"},
+                                                               {CutShort::kEnough, "enough"}};
   for (const auto& [cut_short, name] : cases) {
     auto call = Begin(kSearch, Query("report"));
     mesh.search.on_done({.cut_short = cut_short});

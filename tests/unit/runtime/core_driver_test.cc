@@ -167,7 +167,7 @@ TEST_F(CoreDriverTest, ANoisyNeighborDelaysNeitherOthersNorThisPeersPrograms) {
   ASSERT_TRUE(Eventually([&] { return dispatcher_->QueueLength(WorkClass::kSearch) == 50; }));
   events_.on_frame(b_, QueryCast(b_, 1, 2000));
   ASSERT_NE(driver_.StartSearch(
-                "q", 0.99, 3000, absl::Minutes(1),
+                "q", 0.99, 3000, 0, absl::Minutes(1),
                 {.on_hits = [](std::vector<Hit>) {}, .on_done = [](const SearchSummary&) {}}),
             0u);
   ASSERT_TRUE(Eventually([&] { return dispatcher_->QueueLength(WorkClass::kSearch) == 52; }));
@@ -235,7 +235,7 @@ TEST_F(SmallMailbox, RefusesFramesAndSearchesFromOutsideWhenItIsFull) {
   EXPECT_EQ(loop_.waiting(), 2u);
 
   events_.on_frame(a_, Join());
-  EXPECT_EQ(driver_.StartSearch("q", 0.99, 10, absl::Seconds(1), handlers), 0u);
+  EXPECT_EQ(driver_.StartSearch("q", 0.99, 10, 0, absl::Seconds(1), handlers), 0u);
 
   EXPECT_EQ(loop_.waiting(), 2u);
   EXPECT_THAT(metrics_.Text(), HasSubstr("panal_node_mailbox_refused_total 1"));

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "common/base/sha256.h"
 #include "tests/unit/processing/search/one_peer.h"
 
 namespace panal {
@@ -74,6 +77,69 @@ TEST(Searcher, TopsUpWithFurtherPositionsOfTheSameBubble) {
   EXPECT_NE(std::get<Cast>(second[0].frame).seed, std::get<Cast>(first[0].frame).seed);
   EXPECT_EQ(std::get<Cast>(second[0].frame).begin, size);
   EXPECT_TRUE(peer.Take<SearchDone>().empty());
+}
+
+Hit FileHit(const std::string& name) {
+  Hit hit;
+  hit.record.name = name;
+  hit.record.id = Sha256(name);
+  return hit;
+}
+
+// The positions cast; every part is answered, the first of them with `hits`.
+uint32_t AnswerAll(OnePeer& peer, std::vector<Hit> hits = {}) {
+  uint32_t positions = 0;
+  for (const SendFrame& sent : peer.Sent<Cast>()) {
+    const Cast& cast = std::get<Cast>(sent.frame);
+    positions += cast.end - cast.begin;
+    Answer answer{.bubble = cast.bubble, .begin = cast.begin, .final = true};
+    answer.visited = cast.end - cast.begin;
+    answer.hits = std::exchange(hits, {});
+    peer.Receive(sent.to, answer);
+  }
+  return positions;
+}
+
+TEST(Searcher, AsksASixteenthAndAQuarterFirstWhereAFewHitsAreEnough) {
+  OnePeer peer(16);
+  const double size = peer.core->QueryBubbleSize(0.9999);
+  SearchRequested request = Request(1, 0.9999);
+  request.enough = 2;
+  peer.core->OnSearchRequested(request, peer.now, peer.outputs);
+  peer.AnswerIndex();
+
+  // This peer's own position is one of the first slice.
+  EXPECT_EQ(AnswerAll(peer, {FileHit("a")}) + 1, std::ceil(size / 16));
+  EXPECT_EQ(AnswerAll(peer), std::ceil(size / 4) - std::ceil(size / 16));
+  EXPECT_EQ(AnswerAll(peer), size - std::ceil(size / 4));
+
+  const std::vector<SearchDone> done = peer.Take<SearchDone>();
+  ASSERT_EQ(done.size(), 1u);
+  EXPECT_TRUE(done[0].summary.complete);
+  EXPECT_EQ(done[0].summary.cut_short, CutShort::kNothing);
+}
+
+TEST(Searcher, EndsOnceThereIsEnoughAndSaysWhatThatIsWorth) {
+  for (uint32_t enough : {2u, 3u}) {
+    OnePeer peer(16);
+    SearchRequested request = Request(1, 0.9999);
+    request.enough = enough;
+    peer.core->OnSearchRequested(request, peer.now, peer.outputs);
+    peer.AnswerIndex();
+
+    const uint32_t asked = 1 + AnswerAll(peer, {FileHit("a"), FileHit("b")});
+
+    const std::vector<SearchDone> done = peer.Take<SearchDone>();
+    ASSERT_EQ(done.size(), enough == 2 ? 1u : 0u);
+    if (done.empty()) continue;
+    EXPECT_TRUE(peer.Sent<Cast>().empty());
+    const SearchSummary& summary = done[0].summary;
+    EXPECT_LE(summary.peers_reached, asked);
+    EXPECT_LT(summary.recall, 0.9);
+    EXPECT_FALSE(summary.complete);
+    EXPECT_EQ(summary.cut_short, CutShort::kEnough);
+    peer.core->CheckInvariants();
+  }
 }
 
 // Neighbors that say they live and never finish.
