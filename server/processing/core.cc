@@ -329,8 +329,9 @@ absl::Status SearchOptions::Validate() const {
     return OptionError("saturated_factor must be 0 or more");
   }
   if (split < 1) return OptionError("split must be 1 or more");
-  if (bubbles_max < 1 || visits_max < 1 || searches_max < 1 || range_tries_max < 1 || spreads_max < 1 ||
-      further_parents_max < 1 || orphan_hits_max < 1 || pulls_max < 1 || pull_waiters_max < 1) {
+  if (bubbles_max < 1 || visits_max < 1 || searches_max < 1 || range_tries_max < 1 ||
+      spreads_max < 1 || further_parents_max < 1 || orphan_hits_max < 1 || pulls_max < 1 ||
+      pull_waiters_max < 1) {
     return OptionError("limits of the search must be 1 or more");
   }
   if (!(flush_share > 0 && flush_share <= 1)) {

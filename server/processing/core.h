@@ -138,6 +138,14 @@ struct SearchOptions {
   int pull_waiters_max = 16;
   absl::Duration page_refresh_interval = kPageRefreshInterval;
 
+  // Rules that tests switch off to see that their checks notice. Never off otherwise.
+  struct Rules {
+    bool compensate = true;  // For links that bubbles share (sizes.h).
+    bool visit_once = true;  // However many ranges of a bubble reach a peer.
+  };
+
+  Rules rules;
+
   absl::Status Validate() const;
 };
 

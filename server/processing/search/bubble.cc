@@ -222,7 +222,7 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
   task.parent = from;
   task.hops = hops;
   task.flush_at = now + options_.flush_share * (task.deadline - now);
-  if (!bubble->visited) BeginVisit(*bubble, task, from);
+  if (!bubble->visited || !options_.rules.visit_once) BeginVisit(*bubble, task, from);
   if (!bubble->orphans.Empty()) {
     AddTally(*bubble, task, std::exchange(bubble->orphans, Tally{}), now, outputs);
   }

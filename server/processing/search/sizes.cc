@@ -55,7 +55,8 @@ double RecallOf(const MeshShape& shape, double copies, double reached) {
 BubbleSizes::BubbleSizes(const SearchOptions& options) : options_(options) {}
 
 void BubbleSizes::SetEstimate(const MeshEstimate& estimate) {
-  const MeshShape shape = ShapeOf(estimate);
+  MeshShape shape = ShapeOf(estimate);
+  if (!options_.rules.compensate) shape.compensator = 1;
   // Only a larger mesh of the past matters, and only one that was measured.
   if (measured_ && shape.peers < shape_.peers) {
     while (!past_.empty() && past_.back().shape.peers <= shape_.peers) past_.pop_back();
