@@ -141,6 +141,7 @@ struct Measure {
   uint64_t round = 0;
   uint64_t fish_id = 0;
   double fish = 0, count = 0, degree = 0, degree_squared = 0;
+  double canaries_asked = 0, canaries_found = 0;
   double last_count = 0, last_degree = 0, last_degree_squared = 0;
   bool operator==(const Measure&) const = default;
 };

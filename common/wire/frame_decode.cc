@@ -177,6 +177,8 @@ DecodedFrame DecodeMeasure(const v1::Measure& message) {
   frame.count = reader.Mass("count", message.count());
   frame.degree = reader.Mass("degree", message.degree());
   frame.degree_squared = reader.Mass("degree_squared", message.degree_squared());
+  frame.canaries_asked = reader.Mass("canaries_asked", message.canaries_asked());
+  frame.canaries_found = reader.Mass("canaries_found", message.canaries_found());
   frame.last_count = reader.Mass("last_count", message.last_count());
   frame.last_degree = reader.Mass("last_degree", message.last_degree());
   frame.last_degree_squared = reader.Mass("last_degree_squared", message.last_degree_squared());

@@ -119,6 +119,8 @@ class Encoder {
     measure->set_count(frame.count);
     measure->set_degree(frame.degree);
     measure->set_degree_squared(frame.degree_squared);
+    measure->set_canaries_asked(frame.canaries_asked);
+    measure->set_canaries_found(frame.canaries_found);
     measure->set_last_count(frame.last_count);
     measure->set_last_degree(frame.last_degree);
     measure->set_last_degree_squared(frame.last_degree_squared);

@@ -1,10 +1,12 @@
 #include "server/processing/core.h"
 
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "common/base/check.h"
 #include "common/base/status.h"
+#include "server/processing/overlay/canary.h"
 #include "server/processing/overlay/measure.h"
 #include "server/processing/overlay/membership.h"
 #include "server/processing/search/search_core.h"
@@ -38,11 +40,16 @@ class CoreImpl final : public Core {
       : leave_timeout_(options.membership.leave_timeout),
         membership_(self, options.membership, options.capacity, random),
         measurement_(self, options.measure, random),
+        canary_(options.canary, random),
         search_(SearchCore::Create(self, options.search, random)) {}
 
   void Handle(const Input& input, absl::Time now, Outputs& outputs) override {
     now_ = now;
+    const size_t begin = outputs.size();
     std::visit([&](const auto& event) { On(event, outputs); }, input);
+    if (canary_.pending()) {
+      if (auto found = canary_.Collect(begin, outputs)) measurement_.CountCanary(*found);
+    }
     if (leaving_ && !left_ && !membership_.HasLinks()) EndLeave(outputs);
     TellEstimate();
   }
@@ -53,6 +60,8 @@ class CoreImpl final : public Core {
 
   MeshEstimate Estimate() const override { return measurement_.Estimate(); }
 
+  double CanaryFactor() const override { return canary_.factor(); }
+
   uint32_t PageBubbleSize() const override { return search_->PageBubbleSize(); }
 
   uint32_t QueryBubbleSize(double recall) const override {
@@ -62,6 +71,7 @@ class CoreImpl final : public Core {
   void CheckInvariants() const override {
     membership_.CheckInvariants();
     measurement_.CheckInvariants();
+    canary_.CheckInvariants();
     search_->CheckInvariants();
   }
 
@@ -103,6 +113,13 @@ class CoreImpl final : public Core {
     outputs.push_back(ScheduleTimer{leave_timeout_, {TimerKind::kLeave, 0}});
   }
 
+  void SendCanary(Outputs& outputs) {
+    if (leaving_) return;
+    std::optional<SearchRequested> search = canary_.OnTimer(
+        membership_.Passive(), measurement_.Estimate().peers, search_->Saturated(), outputs);
+    if (search) search_->OnSearchRequested(*search, now_, outputs);
+  }
+
   void EndLeave(Outputs& outputs) {
     left_ = true;
     outputs.push_back(Left{});
@@ -123,6 +140,9 @@ class CoreImpl final : public Core {
       case TimerKind::kSearch:
       case TimerKind::kRefresh:
         search_->OnTimer(timer, now_, outputs);
+        return;
+      case TimerKind::kCanary:
+        SendCanary(outputs);
         return;
       case TimerKind::kLeave:
         if (left_) return;
@@ -260,10 +280,19 @@ class CoreImpl final : public Core {
   }
 
   void On(const OwnPagesSigned& event, Outputs& outputs) {
+    for (const PagePtr& page : event.pages) {
+      if (page->header.key.number != kPeerPageNumber) continue;
+      canary_.OnPeerPage(measurement_.Estimate().peers, outputs);
+    }
     search_->OnOwnPagesSigned(event, now_, outputs);
   }
 
   void TellEstimate() {
+    if (measurement_.results() != results_told_) {
+      results_told_ = measurement_.results();
+      canary_.OnMeasured(measurement_.canaries_asked(), measurement_.canaries_found());
+      search_->SetScale(canary_.factor());
+    }
     MeshEstimate estimate = measurement_.Estimate();
     bool same = estimate.peers == told_.peers && estimate.degree_sum == told_.degree_sum &&
                 estimate.degree_square_sum == told_.degree_square_sum &&
@@ -280,6 +309,8 @@ class CoreImpl final : public Core {
   const absl::Duration leave_timeout_;
   Membership membership_;
   Measurement measurement_;
+  Canary canary_;
+  uint64_t results_told_ = 0;
   std::unique_ptr<SearchCore> search_;
   MeshEstimate told_;
 };
@@ -323,6 +354,11 @@ absl::Status MeasureOptions::Validate() const {
   return absl::OkStatus();
 }
 
+absl::Status CanaryOptions::Validate() const {
+  if (interval <= absl::ZeroDuration()) return OptionError("canary interval must be above 0");
+  return absl::OkStatus();
+}
+
 absl::Status SearchOptions::Validate() const {
   if (!(lambda > 0 && lambda <= 100)) return OptionError("lambda must be above 0, at most 100");
   if (!(saturated_factor >= 0 && std::isfinite(saturated_factor))) {
@@ -352,6 +388,7 @@ absl::Status CoreOptions::Validate() const {
   }
   PANAL_RETURN_IF_ERROR(membership.Validate());
   PANAL_RETURN_IF_ERROR(measure.Validate());
+  PANAL_RETURN_IF_ERROR(canary.Validate());
   return search.Validate();
 }
 

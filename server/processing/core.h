@@ -102,6 +102,16 @@ struct MeasureOptions {
   absl::Status Validate() const;
 };
 
+// Parameters of the searches that test whether bubbles meet (overlay/canary.h).
+struct CanaryOptions {
+  // Between two of them, on average, in a mesh of up to 1,000 peers; n/1,000 times that in a larger
+  // one. None by default: how they do among peers that come and go was not measured. A minute is
+  // meant.
+  absl::Duration interval = absl::InfiniteDuration();
+
+  absl::Status Validate() const;
+};
+
 // Parameters of search and publishing.
 struct SearchOptions {
   // Policy of the mesh: pages go to D = sqrt(lambda * T) * comp peers. 9.21 = ln(1/0.0001).
@@ -152,6 +162,7 @@ struct SearchOptions {
 struct CoreOptions {
   MembershipOptions membership;
   MeasureOptions measure;
+  CanaryOptions canary;
   SearchOptions search;
   double capacity = 1.0;
 
@@ -168,7 +179,8 @@ enum class TimerKind : uint8_t {
   kBubble,
   kSearch,
   kRefresh,
-  kLeave
+  kLeave,
+  kCanary
 };
 
 struct Timer {
@@ -217,7 +229,7 @@ struct TimerExpired {
 
 // A program searches. Answered by SearchHits and one SearchDone with the same `request`.
 struct SearchRequested {
-  uint64_t request = 0;
+  uint64_t request = 0;  // Below 2^63.
   std::string query;     // Parsed and valid.
   double recall = 0.99;  // Above 0, at most 1.
   uint32_t limit = 100;  // Different ids (hit_limit.h).
@@ -406,6 +418,9 @@ class Core {
   virtual std::vector<PeerId> ActiveView() const = 0;
   virtual std::vector<PeerContact> PassiveView() const = 0;
   virtual MeshEstimate Estimate() const = 0;
+  // By how much bubbles are larger than the estimate alone says, since canaries were missed: 1
+  // to 2.
+  virtual double CanaryFactor() const = 0;
   // Positions of a page bubble and of a query bubble for `recall`, by the estimate now.
   virtual uint32_t PageBubbleSize() const = 0;
   virtual uint32_t QueryBubbleSize(double recall) const = 0;

@@ -75,7 +75,7 @@ size_t FrameSize(const Frame& frame) {
           [](const Answer& f) { return SizeOf(f); },
           [](const PageWant&) -> size_t { return kId + kVarint + kFixed64; },
           [](const PageBodyFrame& f) { return SizeOf(f.page, true); },
-          [](const Measure&) -> size_t { return 2 * kVarint + 8 * kFixed64; },
+          [](const Measure&) -> size_t { return 2 * kVarint + 10 * kFixed64; },
           [](const MeasureAck&) -> size_t { return kVarint; },
           [](const OpenStream& f) { return 2 + f.method.size(); },
       },

@@ -62,6 +62,11 @@ struct SimulationOptions {
   absl::Duration crash_notice = absl::Seconds(1);
   absl::Duration index_time = absl::Milliseconds(1);
   size_t catalog_pages_max = 1'000'000;
+  // Every peer publishes its peer page 20 s after it started; otherwise with the first page it is
+  // given. Canaries need it.
+  bool peer_pages = false;
+  // Whether a peer says that it keeps a page and does not.
+  std::function<bool(PeerIndex)> drops_pages;
   // CheckInvariants of a peer after everything that happens to it.
   bool check_every_event = false;
   // Notes which peers evaluated what, for CheckAccount. Queries must differ from search to search.

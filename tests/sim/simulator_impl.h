@@ -29,6 +29,8 @@ inline const absl::Time kStart = absl::FromUnixSeconds(1'750'000'000);
 // One-way trips until the acceptor has a link: SYN, SYN-ACK, then TLS and Hello with the ACK.
 inline constexpr int kTripsToAcceptor = 3;
 
+// The mesh that grew with it is measured by then.
+inline constexpr absl::Duration kPeerPageDelay = absl::Seconds(20);
 // Requests that a catalog which serves one at a time holds before it sheds: as many as the runtime
 // queues for a worker. Guess.
 inline constexpr int kCatalogQueueMax = 64;
@@ -172,6 +174,10 @@ class Simulation::Impl {
     Feed(index, Start{ContactOf(index), std::move(known)});
     std::vector<PagePtr> own = peer.catalog->OwnPages();
     if (!own.empty()) Feed(index, OwnPagesSigned{std::move(own), /*spread_now=*/false});
+    if (!options_.peer_pages) return;
+    At(kPeerPageDelay, [this, index, life = peer.life] {
+      if (IsSame(index, life)) PublishPeerPage(index);
+    });
   }
 
   // What the runtime does with a bootstrap address: dials it, learns the id, reports both.
@@ -522,6 +528,10 @@ class Simulation::Impl {
         Feed(index, PageStored{store.token, PageOutcome::kFailed});
         return;
       }
+      if (options_.drops_pages && options_.drops_pages(index)) {
+        Feed(index, PageStored{store.token, PageOutcome::kKept});
+        return;
+      }
       PageOutcome outcome = peers_[index].catalog->Store(store.page, store.has_body, now_);
       Feed(index, PageStored{store.token, outcome});
     });
@@ -615,7 +625,7 @@ class Simulation::Impl {
 
   std::vector<uint32_t> Publish(PeerIndex index, std::vector<Record> records) {
     SimPeer& peer = peers_[index];
-    if (peer.next_page == kPeerPageNumber + 1) PublishPeerPage(index);
+    if (!options_.peer_pages && peer.next_page == kPeerPageNumber + 1) PublishPeerPage(index);
     std::vector<PagePtr> pages;
     std::vector<uint32_t> numbers;
     for (size_t begin = 0; begin < records.size(); begin += kPageRecordsMax) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "server/processing/overlay/canary.h"
 #include "server/processing/overlay/membership.h"
 
 namespace panal {
@@ -171,6 +172,12 @@ void Measurement::OnLeave(absl::Time now, Outputs& outputs) {
   }
 }
 
+void Measurement::CountCanary(double found) {
+  if (own_canaries_.asked + 1 > kCanariesPerRoundMax) return;
+  own_canaries_.asked += 1;
+  own_canaries_.found += std::clamp(found, 0.0, 1.0);
+}
+
 MeshEstimate Measurement::Estimate() const {
   double degree = static_cast<double>(active_.size());
   double least = 1 + degree;
@@ -199,7 +206,10 @@ void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
            .fish = 1,
            .count = 1,
            .degree = degree,
-           .degree_squared = degree * degree};
+           .degree_squared = degree * degree,
+           .asked = own_canaries_.asked,
+           .found = own_canaries_.found};
+  own_canaries_ = {};
   degree_put_ = degree;
   running_ = true;
   changed_ = false;
@@ -230,6 +240,8 @@ void Measurement::EndRound(absl::Time now, Outputs& outputs) {
       changed_ = urgent_ = true;
     }
     losses_ = 0;
+    ++results_;
+    canaries_ = {mass_.asked / mass_.fish, mass_.found / mass_.fish};
     result_ = {.count = count,
                .degree = mass_.degree / mass_.fish,
                .degree_squared = mass_.degree_squared / mass_.fish};
@@ -266,8 +278,12 @@ Measurement::Mass Measurement::Bounded(const PeerId& from, const Measure& share)
   const double allowed = std::max(0.0, kNeighborMassMax - neighbor.mass_net);
   const double part = share.count > allowed ? allowed / share.count : 1;
   neighbor.mass_net += part * share.count;
-  return {share.fish_id, part * share.fish, part * share.count, part * share.degree,
-          part * share.degree_squared};
+  // Nobody puts in more canaries a peer than that, and so no share has more.
+  const double asked = std::min(share.canaries_asked, kCanariesPerRoundMax * share.count);
+  const double found = std::min(share.canaries_found, asked);
+  return {share.fish_id,       part * share.fish,           part * share.count,
+          part * share.degree, part * share.degree_squared, part * asked,
+          part * found};
 }
 
 bool Measurement::IsBelievable(double count, const PeerId* told_by) {
@@ -291,6 +307,8 @@ void Measurement::Merge(const Mass& mass) {
   mass_.count += mass.count;
   mass_.degree += mass.degree;
   mass_.degree_squared += mass.degree_squared;
+  mass_.asked += mass.asked;
+  mass_.found += mass.found;
   if (mass.fish <= 0 || mass.fish_id < mass_.fish_id) return;
   mass_.fish = mass.fish_id == mass_.fish_id ? mass_.fish + mass.fish : mass.fish;
   mass_.fish_id = mass.fish_id;
@@ -323,12 +341,15 @@ void Measurement::SendNextShare(absl::Time now, Outputs& outputs) {
 void Measurement::SendShare(const PeerId& to, double part, Outputs& outputs) {
   Neighbor& neighbor = neighbors_[to];
   if (neighbor.unacked.size() >= kUnackedMax) return;
-  Mass sent{mass_.fish_id, mass_.fish * part, mass_.count * part, mass_.degree * part,
-            mass_.degree_squared * part};
+  Mass sent{mass_.fish_id,       mass_.fish * part,           mass_.count * part,
+            mass_.degree * part, mass_.degree_squared * part, mass_.asked * part,
+            mass_.found * part};
   mass_.fish -= sent.fish;
   mass_.count -= sent.count;
   mass_.degree -= sent.degree;
   mass_.degree_squared -= sent.degree_squared;
+  mass_.asked -= sent.asked;
+  mass_.found -= sent.found;
   Measure share{.sequence = neighbor.next_sequence++,
                 .round = round_,
                 .fish_id = sent.fish_id,
@@ -336,6 +357,8 @@ void Measurement::SendShare(const PeerId& to, double part, Outputs& outputs) {
                 .count = sent.count,
                 .degree = sent.degree,
                 .degree_squared = sent.degree_squared,
+                .canaries_asked = sent.asked,
+                .canaries_found = sent.found,
                 .last_count = result_.count,
                 .last_degree = result_.degree,
                 .last_degree_squared = result_.degree_squared};
@@ -372,6 +395,8 @@ bool Measurement::IsPlausible(const Measure& share) {
   return share.round <= kRoundMax && Within(share.fish, kFishMax) &&
          Within(share.count, kMeshSizeMax) && Within(share.degree, kMeshSizeMax * kDegreeMax) &&
          Within(share.degree_squared, kMeshSizeMax * kDegreeMax * kDegreeMax) &&
+         Within(share.canaries_asked, kMeshSizeMax * kCanariesPerRoundMax) &&
+         Within(share.canaries_found, kMeshSizeMax * kCanariesPerRoundMax) &&
          Within(share.last_count, kMeshSizeMax) &&
          Within(share.last_degree, kMeshSizeMax * kDegreeMax) &&
          Within(share.last_degree_squared, kMeshSizeMax * kDegreeMax * kDegreeMax);

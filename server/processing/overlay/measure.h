@@ -124,7 +124,17 @@ class Measurement {
   // sent.
   void OnLeave(absl::Time now, Outputs& outputs);
 
+  // A canary ended; goes into the next round, at most kCanariesPerRoundMax of them.
+  void CountCanary(double found);
+
   MeshEstimate Estimate() const;
+
+  // Rounds of this peer's own whose result was taken, and the canaries of the mesh in the last one.
+  uint64_t results() const { return results_; }
+
+  double canaries_asked() const { return canaries_.asked; }
+
+  double canaries_found() const { return canaries_.found; }
 
   uint64_t round() const { return round_; }
 
@@ -140,6 +150,8 @@ class Measurement {
     double count = 0;
     double degree = 0;
     double degree_squared = 0;
+    double asked = 0;  // Canaries.
+    double found = 0;
   };
 
   struct Result {
@@ -198,6 +210,15 @@ class Measurement {
   bool urgent_ = false;    // And the next one is to come soon (E11, E12).
   double degree_put_ = 0;  // Put into the present round.
   Mass mass_;
+  uint64_t results_ = 0;
+
+  struct Canaries {
+    double asked = 0;
+    double found = 0;
+  };
+
+  Canaries canaries_;      // Of the mesh.
+  Canaries own_canaries_;  // For the next round.
   Result result_;
   double unconfirmed_ = 0;         // A result that was not taken yet (E9); 0: none.
   std::optional<PeerId> told_by_;  // The neighbor it is from; nothing: this peer's own round.

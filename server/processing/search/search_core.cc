@@ -26,6 +26,10 @@ class SearchCoreImpl final : public SearchCore {
 
   void SetEstimate(const MeshEstimate& estimate) override { sizes_.SetEstimate(estimate); }
 
+  void SetScale(double scale) override { sizes_.SetScale(scale); }
+
+  bool Saturated() const override { return sizes_.Saturated(); }
+
   // The peer's own contact travels in its peer page.
   void SetSelf(const PeerContact&) override {}
 

@@ -35,6 +35,10 @@ class SearchCore {
   // call when it changed.
   virtual void SetNeighbors(const std::vector<PeerId>& neighbors) = 0;
   virtual void SetEstimate(const MeshEstimate& estimate) = 0;
+  // Bubbles are so much larger than the estimate says (sizes.h, SetScale).
+  virtual void SetScale(double scale) = 0;
+  // Whether everything goes to everyone.
+  virtual bool Saturated() const = 0;
   virtual void SetSelf(const PeerContact& self) = 0;
 
   virtual void OnNeighborUp(const PeerId& peer, absl::Time now, Outputs& outputs) = 0;

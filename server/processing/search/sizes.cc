@@ -82,18 +82,20 @@ bool BubbleSizes::Saturated() const {
 }
 
 uint32_t BubbleSizes::PageSize() const {
-  return Saturated() ? MeshSize() : PageCopies(shape_, options_.lambda);
+  if (Saturated()) return MeshSize();
+  return CeilWithin(scale_ * PageCopies(shape_, options_.lambda), shape_.peers);
 }
 
 double BubbleSizes::LiveCopies() const {
-  const double today = PageSize();
+  const double today = Saturated() ? MeshSize() : PageCopies(shape_, options_.lambda);
   double live = today;
   for (const Past& past : past_) {
     if (past.shape.peers <= shape_.peers) continue;
     const double then = PageCopies(past.shape, options_.lambda);
     live = std::min(live, then * shape_.peers / past.shape.peers);
   }
-  return std::max(live, today * kLiveCopiesShareMin);
+  // With `scale` times the copies and a square of it less in their worth.
+  return std::max(live, today * kLiveCopiesShareMin) / scale_;
 }
 
 uint32_t BubbleSizes::QuerySize(double recall) const {

@@ -60,6 +60,11 @@ class BubbleSizes {
   // The newest measurement. Takes effect at once; the former is remembered from the next Advance
   // on.
   void SetEstimate(const MeshEstimate& estimate);
+
+  // Bubbles meet less often than their sizes say, by the square of `scale`: pages and queries are
+  // so much larger, and a query of a given size is worth as much less. From 1 up.
+  void SetScale(double scale) { scale_ = scale; }
+
   // Tells the time; shapes older than a refresh interval are forgotten.
   void Advance(absl::Time now);
 
@@ -94,6 +99,7 @@ class BubbleSizes {
 
   const SearchOptions options_;
   MeshShape shape_;
+  double scale_ = 1;
   bool measured_ = false;
   absl::Time now_ = absl::InfinitePast();
   std::deque<Past> past_;

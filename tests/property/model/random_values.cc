@@ -110,6 +110,8 @@ Measure RandomMeasure(Random& random) {
   Measure measure{random.Next(), random.Next(), random.Next(), random.Unit(), random.Unit() * 1e6};
   measure.degree = random.Unit() * 1e7;
   measure.degree_squared = random.Unit() * 1e9;
+  measure.canaries_asked = random.Unit();
+  measure.canaries_found = random.Unit();
   measure.last_count = random.Unit();
   measure.last_degree = random.Unit();
   measure.last_degree_squared = random.Unit();

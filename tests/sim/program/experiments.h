@@ -18,6 +18,8 @@ std::vector<Row> RunLeave(const Parameters& parameters);
 std::vector<Row> RunBroadcast(const Parameters& parameters);
 // --fail of the peers are cut off for ten minutes; how long the mesh takes to be one again.
 std::vector<Row> RunPartition(const Parameters& parameters);
+// --fail of the peers drop the pages they say they keep; what canaries make of it, for --hours.
+std::vector<Row> RunCanary(const Parameters& parameters);
 // Recall while a share of the peers is hostile; the variant says how.
 std::vector<Row> RunHostile(const Parameters& parameters);
 // Sessions of peers begin and end for hours; recall of what live peers publish.

@@ -28,6 +28,8 @@ const std::map<std::string, Experiment>& Experiments() {
        {"reach of broadcasts right after --fail of the peers crashed, and healing", RunBroadcast}},
       {"partition",
        {"how fast a mesh is one again after --fail of the peers were cut off", RunPartition}},
+      {"canary",
+       {"what canaries notice, and cost, while --fail of the peers keep no pages", RunCanary}},
       {"hostile", {"recall while --fail of the peers misbehave as --variant says", RunHostile}},
       {"churn",
        {"recall of what live peers publish while sessions begin and end for --hours", RunChurn}},
