@@ -10,7 +10,7 @@
 // LinkUp for
 //    accepted links too, LinkLost exactly once for every LinkUp, and keeps at most one link a peer
 //    (on a double dial the connection dialled by the lower id stays). Frames of a link are
-//    delivered in order.
+//    delivered in order; the other end may send urgent ones first, but its goodbye last.
 // 2. Pages. A page in a frame reaches Handle only after its signature was verified against the
 // mesh.
 // 3. Data. It answers QueryIndex with IndexAnswered, StorePage with PageStored and LoadPage with

@@ -100,7 +100,7 @@ void GrpcLinks::Send(const PeerId& peer, const Frame& frame) {
     stream = Find(table_.LinkTo(peer));
   }
   if (stream == nullptr) return;
-  if (stream->Send(EncodeFrame(frame))) return;
+  if (stream->Send(EncodeFrame(frame), UrgencyOf(frame))) return;
   stream->Abort(OverloadedError(
       absl::StrCat("neighbor reads too slowly: more than ", kLinkQueueMax, " bytes wait"),
       absl::Seconds(10)));

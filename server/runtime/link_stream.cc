@@ -54,13 +54,13 @@ bool LinkStream::MayEnd() const {
   return outbound_ ? reads_over_ : reads_over_ || broken_ || closing_;
 }
 
-bool LinkStream::Send(std::string frame) {
+bool LinkStream::Send(std::string frame, Urgency urgency) {
   {
     MutexLock lock(&mutex_);
     if (closing_ || broken_ || reads_over_ || ended_) return true;
     if (queued_bytes_ + frame.size() > kLinkQueueMax) return false;
     queued_bytes_ += frame.size();
-    queue_.push_back(std::move(frame));
+    queue_.Push(std::move(frame), urgency);
     if (writing_) return true;
     writing_ = true;
     ++pins_;  // Until the queue is empty.
@@ -74,8 +74,7 @@ void LinkStream::NextWrite() {
   std::string frame;
   {
     MutexLock lock(&mutex_);
-    frame = std::move(queue_.front());
-    queue_.pop_front();
+    frame = queue_.Pop();
     writing_bytes_ = frame.size();
   }
   outgoing_ = ToByteBuffer(frame);
@@ -91,7 +90,7 @@ void LinkStream::WriteDone(bool ok) {
     writing_bytes_ = 0;
     if (!ok) broken_ = true;
     if (broken_) {
-      queue_.clear();
+      queue_.Clear();
       queued_bytes_ = 0;
     }
     more = !queue_.empty();
@@ -115,7 +114,7 @@ void LinkStream::ReadDone(bool ok) {
     if (!ok) reads_over_ = true;
     // Nobody reads what is still queued.
     if (!ok) {
-      queue_.clear();
+      queue_.Clear();
       queued_bytes_ = writing_bytes_;
     }
   }
@@ -207,7 +206,7 @@ void LinkStream::Abort(absl::Status why) {
     closing_ = true;
     broken_ = true;
     if (why_.ok()) why_ = std::move(why);
-    queue_.clear();
+    queue_.Clear();
     queued_bytes_ = writing_bytes_;
     ++pins_;
   }
@@ -220,7 +219,7 @@ void LinkStream::Broken() {
     MutexLock lock(&mutex_);
     if (ended_) return;
     broken_ = true;
-    queue_.clear();
+    queue_.Clear();
     queued_bytes_ = writing_bytes_;
     ++pins_;
   }

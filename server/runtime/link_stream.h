@@ -8,7 +8,6 @@
 #include <grpcpp/alarm.h>
 #include <grpcpp/support/byte_buffer.h>
 
-#include <deque>
 #include <memory>
 #include <string>
 
@@ -19,6 +18,7 @@
 #include "common/model/frame.h"
 #include "server/runtime/link_table.h"
 #include "server/runtime/links.h"
+#include "server/runtime/send_queue.h"
 
 namespace panal {
 
@@ -57,9 +57,9 @@ class LinkStream : public std::enable_shared_from_this<LinkStream> {
 
   bool outbound() const { return outbound_; }
 
-  // Queues an encoded frame. False when it would make more than kLinkQueueMax bytes wait; nothing
-  // is queued then. True, and dropped, when the stream is ending.
-  bool Send(std::string frame);
+  // Queues an encoded frame, behind those as urgent. False when it would make more than
+  // kLinkQueueMax bytes wait; nothing is queued then. True, and dropped, when the stream is ending.
+  bool Send(std::string frame, Urgency urgency = Urgency::kControl);
 
   // Reads the next frame, after OnHello or OnFrame.
   void ReadNext();
@@ -120,7 +120,7 @@ class LinkStream : public std::enable_shared_from_this<LinkStream> {
 
   mutable Mutex mutex_;
   Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kAwaitingHello;
-  std::deque<std::string> queue_ ABSL_GUARDED_BY(mutex_);
+  SendQueue queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // The frame being written included.
   size_t writing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
