@@ -229,5 +229,32 @@ TEST(Faults, OfLinksCostTimeButNotRecall) {
   mesh.sim().CheckInvariants();
 }
 
+// HyParView, section 5.2, Figure 2: no visible loss of reliability up to 80 % of failures.
+// Section 5.4, Figure 4: 1 cycle heals up to 60 % of failures, 2 heal 80 %, 4 heal 90 %. Table 1:
+// next to no clustering, a few hops. The paper has 10,000 peers; `panal-sim broadcast` does them.
+TEST(RunBroadcast, HealsInAsFewCyclesAsThePaperWithItsParameters) {
+  for (auto [fail, cycles] : {std::pair(0.5, 1), std::pair(0.8, 2), std::pair(0.9, 4)}) {
+    Parameters parameters{
+        .experiment = "broadcast", .peers = 1000, .fail = fail, .variant = "hyparview"};
+
+    Row row = RunBroadcast(parameters).front();
+
+    EXPECT_LE(std::get<int64_t>(Get(row, "healing_cycles")), cycles) << fail;
+    EXPECT_EQ(std::get<double>(Get(row, "reliability_healed")), 1) << fail;
+    EXPECT_GE(std::get<double>(Get(row, "reliability")), 0.95) << fail;
+    EXPECT_LE(std::get<double>(Get(row, "clustering")), 0.02);
+    EXPECT_LE(std::get<int64_t>(Get(row, "path_max")), 9);
+  }
+}
+
+TEST(RunBroadcast, HealsInOneCycleWithPanalsParameters) {
+  Parameters parameters{.experiment = "broadcast", .peers = 200, .fail = 0.8};
+
+  Row row = RunBroadcast(parameters).front();
+
+  EXPECT_LE(std::get<int64_t>(Get(row, "healing_cycles")), 1);
+  EXPECT_GE(std::get<double>(Get(row, "reliability")), 0.99);
+}
+
 }  // namespace
 }  // namespace panal::sim

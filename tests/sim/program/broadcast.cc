@@ -79,6 +79,29 @@ double Clustering(const Graph& graph) {
   return sum / static_cast<double>(graph.size());
 }
 
+// Links between two peers, mean and most, from kPathOrigins of them to all others (Table 1).
+void AddPaths(Row& row, const Graph& graph) {
+  constexpr uint32_t kPathOrigins = 20;
+  double sum = 0;
+  uint64_t pairs = 0;
+  int most = 0;
+  for (uint32_t i = 0; i < kPathOrigins && i < graph.size(); ++i) {
+    auto origin = static_cast<uint32_t>(graph.size() / kPathOrigins * i);
+    // What one more hop reaches is that far away.
+    size_t before = 1;
+    for (int ttl = 1; before < graph.size(); ++ttl) {
+      size_t reached = Flood(graph, origin, ttl).visited.size();
+      if (reached == before) break;
+      sum += static_cast<double>(ttl) * static_cast<double>(reached - before);
+      pairs += reached - before;
+      before = reached;
+      most = std::max(most, ttl);
+    }
+  }
+  row.Add("path_mean", sum / static_cast<double>(std::max<uint64_t>(pairs, 1)));
+  row.Add("path_max", int64_t{most});
+}
+
 void AddStanding(Row& row, Simulation& sim) {
   Graph graph = GraphOf(sim);
   Walked flood = Flood(graph, 0, static_cast<int>(graph.size()));
@@ -86,6 +109,7 @@ void AddStanding(Row& row, Simulation& sim) {
   for (const auto& others : graph.neighbors) links += others.size();
   row.Add("degree", static_cast<double>(links) / static_cast<double>(graph.size()));
   row.Add("clustering", Clustering(graph));
+  AddPaths(row, graph);
   row.Add("flood_messages", static_cast<int64_t>(flood.messages));
   row.Add("flood_hops", int64_t{flood.hops});
 }
