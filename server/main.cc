@@ -58,7 +58,9 @@ int main(int argc, char** argv) {
   if (!command.ok()) return Fail(command.status(), kExitUsage);
   if (!command->print.empty()) {
     std::fputs(command->print.c_str(), stdout);
-    return 0;
+    if (std::fflush(stdout) == 0) return 0;
+    std::perror("panald: cannot write stdout");
+    return kExitFailed;
   }
   if (absl::Status level = panal::SetLogLevel(command->options.log_level); !level.ok()) {
     return Fail(level, kExitUsage);

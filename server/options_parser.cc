@@ -1,21 +1,27 @@
 #include "server/options_parser.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
-#include <numeric>
+#include <cstring>
+#include <sstream>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/base/nearest.h"
 #include "common/base/status.h"
+#include "common/base/toml_string.h"
 #include "common/base/units.h"
 #include "server/runtime/data_dir.h"
+#include "server/settings_file.h"
 
 namespace panal {
 namespace {
@@ -92,62 +98,93 @@ void Define(CLI::App& app, Text& text) {
   app.set_version_flag("--version", absl::StrCat("panald ", kVersion));
 }
 
-// Levenshtein's distance.
-size_t Distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
+std::string Suggestion(const std::string& name, const std::vector<std::string>& known) {
+  std::string nearest = Nearest(name, known);
+  return nearest.empty() ? "; --help lists the settings"
+                         : absl::StrCat("; did you mean `", nearest, "`?");
 }
 
-std::string Suggestion(const CLI::App& app, const std::string& name) {
-  std::string best;
-  size_t best_distance = 4;  // Further away it is no typing error.
+std::vector<std::string> SettingNames(const CLI::App& app) {
+  std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
-    if (option->get_lnames().empty()) continue;
-    size_t distance = Distance(name, option->get_lnames()[0]);
-    if (distance >= best_distance) continue;
-    best_distance = distance;
-    best = option->get_lnames()[0];
+    if (!option->get_lnames().empty()) names.push_back(option->get_lnames()[0]);
   }
-  return best.empty() ? "; --help lists the settings"
-                      : absl::StrCat("; did you mean `", best, "`?");
+  return names;
+}
+
+// Names in the environment that are no settings of panald's, and not meant to be: those of `panal`,
+// of the scripts and tests, and what Kubernetes and Docker tell a container of services whose name
+// begins with panal.
+bool IsForOthers(absl::string_view name, absl::string_view value) {
+  static constexpr absl::string_view kNames[] = {
+      "PANAL_API",  "PANAL_BUILD_DIR",     "PANAL_HOST", "PANAL_IMAGE",
+      "PANAL_LINK", "PANAL_MESH_DIR",      "PANAL_NAME", "PANAL_PORT_BASE",
+      "PANAL_SEED", "PANAL_REWRITE_GOLDEN"};
+  static constexpr absl::string_view kPrefixes[] = {"PANAL_ENV_", "PANAL_HOST_", "PANAL_NETNS_"};
+  if (std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames)) return true;
+  for (absl::string_view prefix : kPrefixes) {
+    if (absl::StartsWith(name, prefix)) return true;
+  }
+  if (absl::EndsWith(name, "_SERVICE_HOST") || absl::StrContains(name, "_SERVICE_PORT"))
+    return true;
+  // PANAL_PORT=tcp://10.0.0.1:7400, PANAL_PORT_7400_TCP=… and more that begin so.
+  const size_t port = name.find("_PORT");
+  if (port == absl::string_view::npos) return false;
+  const absl::string_view rest = name.substr(port + strlen("_PORT"));
+  if (rest.empty()) return absl::StrContains(value, "://");
+  return rest.size() > 1 && rest[0] == '_' &&
+         absl::ascii_isdigit(static_cast<unsigned char>(rest[1]));
+}
+
+absl::Status CheckEnvironment(const CLI::App& app) {
+  std::vector<std::string> known = {"PANAL_CONFIG"};
+  for (const std::string& name : SettingNames(app)) {
+    if (app.get_option("--" + name)->get_configurable()) known.push_back(EnvironmentName(name));
+  }
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    std::pair<std::string, std::string> variable = absl::StrSplit(*entry, absl::MaxSplits('=', 1));
+    const auto& [name, value] = variable;
+    if (!absl::StartsWith(name, "PANAL_") || IsForOthers(name, value)) continue;
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    return Invalid(
+        absl::StrCat("unknown name `", name, "` in the environment", Suggestion(name, known)));
+  }
+  return absl::OkStatus();
+}
+
+// Why the file cannot give `option` this value, or nothing.
+std::string Misfit(const CLI::Option& option, SettingsItem::Kind kind) {
+  const bool is_switch = option.get_items_expected_max() == 0;
+  if (is_switch && kind != SettingsItem::Kind::kSwitch) return "is true or false, without quotes";
+  if (!is_switch && kind == SettingsItem::Kind::kSwitch) return "is no switch";
+  if (kind == SettingsItem::Kind::kList && option.get_delimiter() != ',') return "takes one value";
+  return "";
 }
 
 // Applies one `key = value` of the file where neither flag nor environment said anything.
-absl::Status ApplyItem(CLI::App& app, const std::string& path, const CLI::ConfigItem& item) {
-  if (item.name == "++" || item.name == "--")
-    return absl::OkStatus();  // A section's begin and end.
-  CLI::Option* option = item.parents.empty() ? app.get_option_no_throw("--" + item.name) : nullptr;
+absl::Status ApplyItem(CLI::App& app, const SettingsItem& item) {
+  CLI::Option* option = app.get_option_no_throw("--" + item.key);
   if (option == nullptr || !option->get_configurable()) {
-    return Invalid(
-        absl::StrCat(path, ": unknown key `", item.fullname(), "`", Suggestion(app, item.name)));
+    return Invalid(absl::StrCat(item.where, ": unknown key `", item.key, "`",
+                                Suggestion(item.key, SettingNames(app))));
   }
-  if (option->count() > 0) return absl::OkStatus();
-  // `join = []`: CLI11 reads one empty text.
-  bool list = option->get_delimiter() == ',';
-  if (list && item.inputs.size() <= 1 && (item.inputs.empty() || item.inputs[0].empty())) {
-    return absl::OkStatus();
+  if (std::string misfit = Misfit(*option, item.kind); !misfit.empty()) {
+    return Invalid(absl::StrCat(item.where, ": `", item.key, "` ", misfit));
   }
-  for (const std::string& input : item.inputs) option->add_result(input);
-  option->run_callback();
+  if (option->count() > 0 || item.values.empty()) return absl::OkStatus();
+  try {
+    for (const std::string& value : item.values) option->add_result(value);
+    option->run_callback();
+  } catch (const CLI::ParseError& error) {
+    return Invalid(absl::StrCat(item.where, ": ", error.what()));
+  }
   return absl::OkStatus();
 }
 
 absl::Status ApplyFile(CLI::App& app, const std::string& path) {
   if (path.empty()) return absl::OkStatus();
-  std::ifstream file(path);
-  if (!file) return Invalid(absl::StrCat("--config ", path, ": cannot be read"));
-  for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_config(file)) {
-    PANAL_RETURN_IF_ERROR(ApplyItem(app, path, item));
-  }
+  PANAL_ASSIGN_OR_RETURN(std::vector<SettingsItem> items, ReadSettingsFile(path));
+  for (const SettingsItem& item : items) PANAL_RETURN_IF_ERROR(ApplyItem(app, item));
   return absl::OkStatus();
 }
 
@@ -183,14 +220,6 @@ absl::StatusOr<NodeOptions> Convert(const Text& text) {
   return options;
 }
 
-// A quoted TOML string. CLI11 reads `\"` in a basic string, but no other escape: a literal one is
-// taken where that matters.
-std::string Quoted(const std::string& value) {
-  bool literal = value.find('\\') != std::string::npos && value.find('\'') == std::string::npos;
-  if (literal) return absl::StrCat("'", value, "'");
-  return absl::StrCat("\"", absl::StrReplaceAll(value, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
-}
-
 // The shortest text that is read as the same number.
 std::string NumberText(double value) {
   std::string text = absl::StrCat(value);
@@ -201,21 +230,23 @@ std::string NumberText(double value) {
 std::string QuotedList(const std::vector<std::string>& values) {
   std::string out = "[";
   for (const std::string& value : values) {
-    absl::StrAppend(&out, out.size() == 1 ? "" : ", ", Quoted(value));
+    absl::StrAppend(&out, out.size() == 1 ? "" : ", ", TomlString(value));
   }
   return out + "]";
 }
 
 std::string PrintConfig(const Text& text) {
   return absl::StrCat(
-      "data-dir = ", Quoted(text.data_dir), "\nmesh = ", Quoted(text.mesh),
-      "\npolicy = ", Quoted(text.policy), "\nmesh-listen = ", Quoted(text.mesh_listen),
-      "\napi-listen = ", Quoted(text.api_listen), "\nhttp-listen = ", Quoted(text.http_listen),
-      "\njoin = ", QuotedList(text.join), "\nadvertise = ", QuotedList(text.advertise),
-      "\nroot = ", QuotedList(text.root), "\nlisten-open = ", text.listen_open ? "true" : "false",
-      "\nstorage-max = ", Quoted(text.storage_max), "\nstop-grace = ", Quoted(text.stop_grace),
-      "\nlog-level = ", Quoted(text.log_level), "\ncapacity = ", NumberText(text.capacity),
-      "\nworkers = ", text.workers, "\npolicy-lambda = ", NumberText(text.policy_lambda),
+      "data-dir = ", TomlString(text.data_dir), "\nmesh = ", TomlString(text.mesh),
+      "\npolicy = ", TomlString(text.policy), "\nmesh-listen = ", TomlString(text.mesh_listen),
+      "\napi-listen = ", TomlString(text.api_listen),
+      "\nhttp-listen = ", TomlString(text.http_listen), "\njoin = ", QuotedList(text.join),
+      "\nadvertise = ", QuotedList(text.advertise), "\nroot = ", QuotedList(text.root),
+      "\nlisten-open = ", text.listen_open ? "true" : "false",
+      "\nstorage-max = ", TomlString(text.storage_max),
+      "\nstop-grace = ", TomlString(text.stop_grace), "\nlog-level = ", TomlString(text.log_level),
+      "\ncapacity = ", NumberText(text.capacity), "\nworkers = ", text.workers,
+      "\npolicy-lambda = ", NumberText(text.policy_lambda),
       "\nsaturated-factor = ", NumberText(text.saturated_factor), "\n");
 }
 
@@ -234,7 +265,7 @@ absl::Status Unexpected(const CLI::App& app, const CLI::ParseError& error) {
   if (at != std::string::npos) {
     std::vector<std::string> words =
         absl::StrSplit(message.substr(at + 2), absl::ByAnyChar("= "), absl::SkipEmpty());
-    if (!words.empty()) suggestion = Suggestion(app, words[0]);
+    if (!words.empty()) suggestion = Suggestion(words[0], SettingNames(app));
   }
   return Invalid(absl::StrCat(message, suggestion));
 }
@@ -247,6 +278,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
   Define(app, text);
   try {
     app.parse(argc, argv);
+    PANAL_RETURN_IF_ERROR(CheckEnvironment(app));
     PANAL_RETURN_IF_ERROR(ApplyFile(app, text.config));
   } catch (const CLI::ExtrasError& error) {
     return Unexpected(app, error);

@@ -1,5 +1,6 @@
-// Settings of panald: flag, then environment (PANAL_…), then TOML file, then default. Unknown keys
-// are errors with a suggestion; sizes and durations are written for people (`256MiB`, `10s`).
+// Settings of panald: flag, then environment (PANAL_…), then TOML file, then default. Unknown names
+// are errors with a suggestion, in all three; sizes and durations are written for people (`256MiB`,
+// `10s`).
 //
 // CLI11 parses; it throws, so options_parser.cc is compiled with exceptions and lets none out.
 #pragma once

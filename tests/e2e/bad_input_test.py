@@ -60,6 +60,40 @@ class Settings(MeshTest):
     def test_unknown_flag_gets_a_suggestion(self):
         done = run_panald("--mesh-lisen", "127.0.0.1:0")
 
+    def test_file_that_is_no_toml_is_refused_where_it_is_wrong(self):
+        cases = [(b"workers = 2\nmesh\n", ":2:"), (b"mesh = lab\n", ":1:"), (b'mesh = "lab\n', ":1:"),
+                 (b'join = ["127.0.0.1:1"\n', ":1:"), (b"\xff\xfe", ":1:"), (b"\n\nmesh =\n", ":3:"),
+                 (b'mesh = "a"\nmesh = "b"\n', ":2:"), (b"mesh = 1979-05-27\n", ":1:"), (b"mesh = true\n", ":1:"),
+                 (b'mesh = ["a"]\n', ":1:"), (b'listen-open = "yes"\n', ":1:"), (b"[mesh]\nname = 1\n", ":1:"),
+                 (b"\njoin = [[1]]\n", ":2:"), (b'\nworkers = "many"\n', ":2:"), (b"\nstorage-maks = 1\n", ":2:")]
+        path = self.path("panald.toml")
+        for text, line in cases:
+            with self.subTest(text=text):
+                with open(path, "wb") as file:
+                    file.write(text)
+                done = run_panald("--config", path, "--print-config")
+                self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+                self.assert_fails(done, "CONFIG_INVALID", path + line)
+
+    def test_unknown_environment_gets_a_suggestion(self):
+        done = run_panald("--print-config", env={"PANAL_STOREAGE_MAX": "5G"})
+
+        self.assertEqual(done.returncode, 2)
+        self.assert_fails(done, "CONFIG_INVALID", "PANAL_STOREAGE_MAX", "did you mean `PANAL_STORAGE_MAX`?")
+
+    def test_environment_of_others_is_left_alone(self):
+        others = {"PANAL_API": "127.0.0.1:1", "PANAL_MESH_DIR": "/tmp", "PANAL_HOST_3": "10.0.0.1", "PANAL_SEED": "7",
+                  "PANAL_SERVICE_HOST": "10.0.0.1", "PANAL_SERVICE_PORT_GRPC": "7400", "PANAL_PORT": "tcp://10.0.0.1:7400",
+                  "PANAL_PORT_7400_TCP_PROTO": "tcp", "PANAL_API_PORT_1": "7410"}
+
+        self.assertIn("mesh", self.printed(env=others))
+
+    def test_printed_settings_that_are_lost_are_an_error(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([PANALD, "--print-config"], stdout=full, stderr=subprocess.PIPE, timeout=peers.PATIENCE)
+
+        self.assertEqual(done.returncode, 1)
+
         self.assertEqual(done.returncode, 2)
         self.assert_fails(done, "CONFIG_INVALID", "did you mean `mesh-listen`?")
 

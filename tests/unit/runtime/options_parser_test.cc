@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <fstream>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "server/settings_file.h"
 #include "tests/support/catalog_support.h"
 
 namespace panal {
@@ -136,8 +138,67 @@ TEST_F(OptionsParser, RefusesUnknownSettingsWithASuggestion) {
 
 TEST_F(OptionsParser, RefusesFilesItCannotRead) {
   EXPECT_CONTAINS(Refusal({"--config", "/nowhere/panal.toml"}), "cannot be read");
-  Refusal({"--config", File("mesh = \n")});
-  Refusal({"--config", File("workers = \"many\"\n")});
+  EXPECT_CONTAINS(Refusal({"--config", dir_.path()}), "cannot be read");
+  std::string padding(kSettingsFileSizeMax - strlen("mesh = \"m\"\n"), ' ');
+  EXPECT_EQ(ParseOrDie({"--config", File("mesh = \"m\"\n" + padding)}).mesh_name, "m");
+  EXPECT_CONTAINS(Refusal({"--config", File("mesh = \"m\"\n " + padding)}), "limit");
+}
+
+TEST_F(OptionsParser, SaysWhereAFileIsNoToml) {
+  for (const auto& [text, where] :
+       std::vector<std::pair<std::string, std::string>>{{"mesh\n", ":1:"},
+                                                        {"mesh = lab\n", ":1:"},
+                                                        {"\nmesh = \"lab\n", ":2:"},
+                                                        {"mesh = [\"a\"\n", ":1:"},
+                                                        {"\xff\xfe", ":1:"},
+                                                        {"\n\nmesh =\n", ":3:"},
+                                                        {"mesh = \"a\"\nmesh = \"b\"\n", ":2:"}}) {
+    EXPECT_CONTAINS(Refusal({"--config", File(text)}), "panal.toml" + where);
+  }
+}
+
+TEST_F(OptionsParser, SaysWhereAValueIsOfTheWrongKind) {
+  EXPECT_CONTAINS(Refusal({"--config", File("\nworkers = \"many\"\n")}), "panal.toml:2: ");
+  EXPECT_CONTAINS(Refusal({"--config", File("mesh = true\n")}),
+                  "panal.toml:1: `mesh` is no switch");
+  EXPECT_CONTAINS(Refusal({"--config", File("mesh = [\"a\"]\n")}), "takes one value");
+  EXPECT_CONTAINS(Refusal({"--config", File("mesh = 1979-05-27\n")}), "quote it");
+  EXPECT_CONTAINS(Refusal({"--config", File("join = [[]]\n")}), "`join` lists what is no text");
+  EXPECT_CONTAINS(Refusal({"--config", File("listen-open = \"true\"\n")}), "without quotes");
+}
+
+TEST_F(OptionsParser, ReadsWhatTomlHas) {
+  NodeOptions options = ParseOrDie(
+      {"--config", File("# all\r\nmesh = 'lab' # one\r\nstorage-max = 1_000 \ncapacity = 1\n"
+                        "join = [\n  \"a:1\", # two\n  \"b:2\",\n]\nadvertise = []\n")});
+  EXPECT_EQ(options.mesh_name, "lab");
+  EXPECT_EQ(options.storage_max_bytes, 1000);
+  EXPECT_EQ(options.join.size(), 2u);
+  EXPECT_TRUE(options.advertise.empty());
+}
+
+TEST_F(OptionsParser, RefusesUnknownNamesInTheEnvironment) {
+  SetEnvironment("PANAL_STOREAGE_MAX", "5G");
+  EXPECT_CONTAINS(Refusal({}), "did you mean `PANAL_STORAGE_MAX`?");
+  EXPECT_TRUE(Parse({"--help"}).ok());
+  unsetenv("PANAL_STOREAGE_MAX");
+  SetEnvironment("PANAL_FROBNICATE", "");
+  EXPECT_CONTAINS(Refusal({}), "--help lists the settings");
+  unsetenv("PANAL_FROBNICATE");
+  SetEnvironment("PANAL_PRINT_CONFIG", "true");
+  EXPECT_CONTAINS(Refusal({}), "PANAL_PRINT_CONFIG");
+}
+
+TEST_F(OptionsParser, LeavesTheEnvironmentOfOthersAlone) {
+  SetEnvironment("PANAL_API", "127.0.0.1:7400");
+  SetEnvironment("PANAL_NETNS_3", "name");
+  SetEnvironment("PANAL_SERVICE_HOST", "10.0.0.1");
+  SetEnvironment("PANAL_PORT", "tcp://10.0.0.1:7400");
+  SetEnvironment("PANAL_PORT_7400_TCP_ADDR", "10.0.0.1");
+  SetEnvironment("PANALYSIS", "1");
+  ParseOrDie({});
+  SetEnvironment("PANAL_PORT", "7400");
+  EXPECT_CONTAINS(Refusal({}), "PANAL_PORT");
 }
 
 TEST_F(OptionsParser, ChecksValuesAsValidateDoes) {
