@@ -1,4 +1,5 @@
 // panal add: shares files and folders, by streaming them to the peer, or in place.
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,10 @@
 
 namespace panal::cli {
 namespace {
+
+// What was left out of a folder, one a line, before only the number of the rest is said. Guess:
+// half a screen.
+constexpr size_t kSkippedShownMax = 10;
 
 struct Arguments {
   std::vector<std::string> paths;
@@ -118,25 +123,25 @@ void Print(const Context& context, const Added& added) {
                {"skipped", added.skipped}});
     return;
   }
-  std::printf("%s  %s  %s", added.id.c_str(), FormatSize(added.size).c_str(),
-              Printable(added.name).c_str());
-  if (added.files != 1) std::printf("  (%lld files)", static_cast<long long>(added.files));
-  std::printf("\n");
-  for (const std::string& skipped : added.skipped) {
-    std::fprintf(stderr, "panal: skipped %s\n", Printable(skipped).c_str());
+  std::string files =
+      added.files == 1 ? "" : absl::StrCat("  (", Counted(added.files, "file"), ")");
+  WriteOut(absl::StrCat(added.id, "  ", FormatSize(added.size), "  ", Printable(added.name), files,
+                        "\n"));
+  for (size_t i = 0; i < std::min(added.skipped.size(), kSkippedShownMax); ++i) {
+    std::fprintf(stderr, "panal: skipped %s\n", Printable(added.skipped[i]).c_str());
+  }
+  if (added.skipped.size() > kSkippedShownMax) {
+    std::fprintf(stderr, "panal: skipped %zu more; -o json lists them all\n",
+                 added.skipped.size() - kSkippedShownMax);
   }
   Hint(absl::StrCat("next, on any peer: panal get ", added.id));
 }
 
 int Add(const Context& context, const Arguments& arguments) {
   auto attributes = ParseAttributes(arguments.attributes);
-  if (!attributes.ok()) {
-    Fail(attributes.status());
-    return kExitUsage;
-  }
+  if (!attributes.ok()) return Fail(attributes.status());
   if (!arguments.name.empty() && arguments.paths.size() != 1) {
-    Fail(Error(ErrorReason::kArgumentInvalid, "--name needs exactly one PATH"));
-    return kExitUsage;
+    return Fail(Error(ErrorReason::kArgumentInvalid, "--name needs exactly one PATH"));
   }
   auto client = context.Connect();
   if (!client.ok()) return Fail(client.status());

@@ -1,7 +1,4 @@
 // panal cat: writes a file's content to stdout, fetching it first where the peer does not have it.
-#include <cerrno>
-#include <cstdio>
-
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/verb.h"
@@ -36,10 +33,8 @@ int Cat(const Context& context, const std::string& text) {
   v1::ReadFileRequest request;
   request.set_id(*id);
   status = (*client)->ReadFile(request, [](const std::string& bytes) {
-    size_t written = std::fwrite(bytes.data(), 1, bytes.size(), stdout);
-    return written == bytes.size() ? absl::OkStatus() : WriteError("stdout", errno);
+    return WriteOut(bytes) ? absl::OkStatus() : FinishOutput();
   });
-  if (std::fflush(stdout) != 0 && status.ok()) status = WriteError("stdout", errno);
   return status.ok() ? kExitOk : Fail(status);
 }
 

@@ -103,7 +103,7 @@ absl::Status Write(Client& client, const Arguments& arguments, const std::string
                    const v1::FetchFileResponse& fetched, const std::string& target) {
   std::error_code error;
   if (fs::exists(target, error) && !arguments.force) {
-    return Error(ErrorReason::kArgumentInvalid,
+    return Error(ErrorReason::kPathUnwritable,
                  absl::StrCat(target, " exists; choose another place with -O, or --force"),
                  {{"path", target}});
   }
@@ -113,9 +113,11 @@ absl::Status Write(Client& client, const Arguments& arguments, const std::string
 
 int Get(const Context& context, const Arguments& arguments) {
   auto timeout = ParseDuration(arguments.timeout);
-  if (!timeout.ok()) {
-    Fail(timeout.status());
-    return kExitUsage;
+  if (!timeout.ok()) return Fail(timeout.status());
+  if (arguments.path == "-") {
+    return Fail(Error(ErrorReason::kArgumentInvalid,
+                      absl::StrCat("-O -: `panal cat ", arguments.id,
+                                   "` writes to stdout; -O ./- is a file of that name")));
   }
   auto client = context.Connect();
   if (!client.ok()) return Fail(client.status());
@@ -137,9 +139,9 @@ int Get(const Context& context, const Arguments& arguments) {
                {"path", target},
                {"files", fetched->files_done()}});
   } else {
-    std::printf("%s  %s  from %d %s in %.1f s\n", Printable(target).c_str(),
-                FormatSize(fetched->total_bytes()).c_str(), fetched->sources(),
-                fetched->sources() == 1 ? "peer" : "peers", seconds);
+    WriteOut(absl::StrFormat("%s  %s  from %s in %.1f s\n", Printable(target),
+                             FormatSize(fetched->total_bytes()),
+                             Counted(fetched->sources(), "peer"), seconds));
     Hint(absl::StrCat("next: panal rm ", *id,
                       " frees the bytes; until then this peer serves them too"));
   }
@@ -152,7 +154,8 @@ void AddGet(CLI::App& app, Context& context, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("get", "fetch a file or a directory and write it here");
   verb->add_option("ID", arguments->id, "a file id or a unique prefix of one")->required();
-  verb->add_option("-O", arguments->path, "where to write it; a path that ends in / is a folder");
+  verb->add_option("-O", arguments->path, "where to write it; a path that ends in / is a folder")
+      ->type_name("PATH");
   verb->add_option("--timeout", arguments->timeout, "time to find a source before giving up")
       ->capture_default_str();
   verb->add_flag("--force", arguments->force, "write over what is there");

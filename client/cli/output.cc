@@ -47,12 +47,40 @@ bool IsControl(uint32_t code) {
          code == 0x200F || (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
 }
 
+// errno of the first write to stdout that failed. The stream itself only remembers that one did.
+int lost_output = 0;
+
+bool IsUsageError(ErrorReason reason) {
+  switch (reason) {
+    case ErrorReason::kArgumentInvalid:
+    case ErrorReason::kAttributeInvalid:
+    case ErrorReason::kConfigInvalid:
+    case ErrorReason::kFileIdInvalid:
+    case ErrorReason::kPeerIdInvalid:
+    case ErrorReason::kQueryInvalid:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
+bool WriteOut(absl::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size()) return true;
+  if (lost_output == 0) lost_output = errno;
+  return false;
+}
+
+absl::Status FinishOutput() {
+  if (std::fflush(stdout) != 0 && lost_output == 0) lost_output = errno;
+  return lost_output == 0 ? absl::OkStatus() : WriteError("stdout", lost_output);
+}
+
 void PrintJson(const Json& object) {
-  std::string line = object.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::printf("%s\n", line.c_str());
-  std::fflush(stdout);
+  WriteOut(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  // A program may read along; Run reports what is lost.
+  FinishOutput().IgnoreError();
 }
 
 std::string Printable(const std::string& text) {
@@ -88,7 +116,7 @@ void Table::Print() const {
       line += row[i];
       if (i + 1 < row.size()) line.append(widths[i] - Width(row[i]) + 2, ' ');
     }
-    std::printf("%s\n", line.c_str());
+    WriteOut(line + "\n");
   }
 }
 
@@ -105,6 +133,7 @@ int Fail(const absl::Status& status) {
   std::fprintf(stderr, "panal: %s%s\n", Printable(std::string(status.message())).c_str(),
                suffix.c_str());
   if (reason == "PEER_UNREACHABLE") return kExitUnreachable;
+  if (IsUsageError(ReasonOf(status))) return kExitUsage;
   if (absl::IsNotFound(status)) return kExitNotFound;
   return kExitFailed;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace panal::cli {
@@ -21,6 +22,13 @@ inline constexpr int kExitUsage = 2;
 inline constexpr int kExitNotFound = 3;     // Nothing matches, or nobody has it.
 inline constexpr int kExitIncomplete = 4;   // The search did not meet the recall asked for.
 inline constexpr int kExitUnreachable = 5;  // No peer answers at --api.
+
+// Writes `text` to stdout, which is the only way there; whether that went well. What is lost, on a
+// disk that is full, is remembered for FinishOutput.
+bool WriteOut(absl::string_view text);
+// Flushes stdout; an error when anything written to it was lost. Errors: STORAGE_FULL,
+// PATH_UNWRITABLE.
+absl::Status FinishOutput();
 
 // Prints one line of JSON to stdout.
 void PrintJson(const Json& object);
@@ -39,7 +47,8 @@ class Table {
 // Why `path` cannot be written, from errno: STORAGE_FULL, else PATH_UNWRITABLE.
 absl::Status WriteError(const std::string& path, int error);
 
-// Prints `panal: message [REASON]` to stderr; the exit code that fits.
+// Prints `panal: message [REASON]` to stderr; the exit code that fits. What was asked for in a way
+// that nobody could answer (a wrong id, query or argument) is wrong usage.
 int Fail(const absl::Status& status);
 
 // A hint for the next step, to stderr and only where a person reads it.

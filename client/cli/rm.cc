@@ -22,9 +22,8 @@ int Remove(const Context& context, const std::vector<std::string>& ids) {
       PrintJson(
           {{"id", removed->id()}, {"files", removed->files()}, {"freed", removed->freed_bytes()}});
     } else {
-      std::printf("removed %s: %lld files, %s freed\n", removed->id().c_str(),
-                  static_cast<long long>(removed->files()),
-                  FormatSize(removed->freed_bytes()).c_str());
+      WriteOut(absl::StrCat("removed ", removed->id(), ": ", Counted(removed->files(), "file"),
+                            ", ", FormatSize(removed->freed_bytes()), " freed\n"));
       Hint("next: panal ls shows what is published still");
     }
   }

@@ -30,7 +30,7 @@ void PrintHit(const v1::Hit& hit) {
   std::string line = absl::StrCat(hit.id(), "  ", hit.kind(), "  ", FormatSize(hit.size_bytes()),
                                   "  ", hit.name());
   for (const auto& [key, value] : hit.attributes()) absl::StrAppend(&line, "  ", key, "=", value);
-  std::printf("%s\n", Printable(line).c_str());
+  WriteOut(Printable(line) + "\n");
 }
 
 // ` (incomplete: timeout)`, ` (cut short: limit)`, or nothing.
@@ -49,9 +49,9 @@ std::string NextCommand(const std::string& kind, const std::string& id) {
 }
 
 void PrintSummary(const v1::SearchSummary& summary) {
-  std::string line = absl::StrFormat("%d %s; %d of about %d peers asked: recall %.4f%s; %d ms",
-                                     summary.hits(), summary.hits() == 1 ? "hit" : "hits",
-                                     summary.peers_reached(), summary.mesh_size(), summary.recall(),
+  std::string line = absl::StrFormat("%s; %d of about %s asked: recall %.4f%s; %d ms",
+                                     Counted(summary.hits(), "hit"), summary.peers_reached(),
+                                     Counted(summary.mesh_size(), "peer"), summary.recall(),
                                      Shortfall(summary), summary.elapsed_ms());
   std::fprintf(stderr, "%s\n", line.c_str());
 }
@@ -73,7 +73,7 @@ int Search(const Context& context, const Arguments& arguments) {
     } else {
       PrintHit(hit);
     }
-    return true;
+    return FinishOutput().ok();
   });
   if (!summary.ok()) return Fail(summary.status());
   if (context.json()) {

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/verb.h"
 #include "common/base/units.h"
 
@@ -28,13 +29,11 @@ int Status(const Context& context) {
     return kExitOk;
   }
   Table table({"PEER", peer->peer_id()});
-  table.Add({"mesh", absl::StrCat(peer->mesh(), ", about ", peer->mesh_size(), " peers")});
+  table.Add({"mesh", absl::StrCat(peer->mesh(), ", about ", Counted(peer->mesh_size(), "peer"))});
   table.Add({"neighbors", absl::StrCat(peer->neighbors())});
   table.Add({"files", absl::StrCat(peer->files(), " published, ", FormatSize(peer->stored_bytes()),
                                    " stored")});
-  std::string addresses;
-  for (const std::string& address : peer->addresses()) absl::StrAppend(&addresses, address, " ");
-  table.Add({"addresses", addresses});
+  table.Add({"addresses", absl::StrJoin(peer->addresses(), " ")});
   table.Add({"uptime", FormatClock(absl::Seconds(peer->uptime_s()))});
   table.Add({"version", peer->version()});
   table.Print();

@@ -152,7 +152,8 @@ class Scanner {
 
 absl::StatusOr<UploadItem> FileItem(const std::string& path, const std::string& name) {
   auto file = std::make_shared<OpenedFile>();
-  file->fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe would wait for its writer before it could be told from a file.
+  file->fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (file->fd < 0) return SystemError(path, errno);
   struct stat opened = {};
   if (fstat(file->fd, &opened) != 0) return SystemError(path, errno);

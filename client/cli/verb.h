@@ -40,6 +40,15 @@ void AddCat(CLI::App& app, Context& context, int& exit_code);
 void AddDoctor(CLI::App& app, Context& context, int& exit_code);
 void AddVersion(CLI::App& app, Context& context, int& exit_code);
 void AddCompletion(CLI::App& app, Context& context, int& exit_code);
+void AddHelp(CLI::App& app, Context& context, int& exit_code);
+
+// `; did you mean `search`?` for a word close to one that is known, else `otherwise`.
+std::string Suggestion(const std::string& word, const std::vector<std::string>& known,
+                       const std::string& otherwise);
+
+std::vector<std::string> VerbNames(const CLI::App& app);
+// `--output`, `-o`, …: those of `app` itself, not of its verbs.
+std::vector<std::string> OptionsOf(const CLI::App& app);
 
 // Runs the command line. Returns the exit code.
 int Run(int argc, const char* const* argv);
@@ -52,7 +61,7 @@ absl::StatusOr<std::string> ResolveFile(Client& client, const std::string& text)
 absl::StatusOr<v1::FetchFileResponse> Fetch(Client& client, const std::string& id,
                                             const std::string& timeout = "");
 
-// `key=value` arguments. Error: ATTRIBUTE_INVALID.
+// `key=value` arguments, each key once. Error: ATTRIBUTE_INVALID.
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseAttributes(
     const std::vector<std::string>& arguments);
 

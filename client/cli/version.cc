@@ -1,6 +1,7 @@
 // panal version: of the command line, and of the peer where one answers.
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/verb.h"
 
 namespace panal::cli {
@@ -16,9 +17,9 @@ int Version(const Context& context) {
         {{"panal", PANAL_VERSION}, {"peer", peer_version.empty() ? Json() : Json(peer_version)}});
     return kExitOk;
   }
-  std::printf("panal %s\n", PANAL_VERSION);
+  WriteOut(absl::StrCat("panal ", PANAL_VERSION, "\n"));
   if (!peer_version.empty()) {
-    std::printf("peer  %s (%s)\n", peer_version.c_str(), context.api.c_str());
+    WriteOut(absl::StrCat("peer  ", Printable(peer_version), " (", context.api, ")\n"));
   }
   return kExitOk;
 }

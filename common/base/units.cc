@@ -154,6 +154,10 @@ absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text) {
   return duration;
 }
 
+std::string Counted(int64_t count, absl::string_view noun) {
+  return absl::StrCat(count, " ", noun, count == 1 ? "" : "s");
+}
+
 std::string FormatClock(absl::Duration duration) {
   if (duration < absl::ZeroDuration() || duration == absl::InfiniteDuration()) return "-:--";
   int64_t seconds = absl::ToInt64Seconds(duration);

@@ -15,6 +15,8 @@ namespace panal {
 absl::StatusOr<int64_t> ParseSize(absl::string_view text);
 // `12.3 MiB`, `512 B`.
 std::string FormatSize(int64_t bytes);
+// `1 file`, `2 files`: for a noun whose plural only adds an s.
+std::string Counted(int64_t count, absl::string_view noun);
 
 // Longest duration that ParseDuration accepts. A guess: a century is a typing error.
 inline constexpr absl::Duration kDurationMax = absl::Hours(24 * 36500);

@@ -12,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status.h"
-#include "common/base/utf8.h"
 #include "common/model/record.h"
 
 namespace panal {
@@ -64,28 +63,9 @@ std::string AddressText(const sockaddr* address, absl::string_view port) {
 
 }  // namespace
 
-absl::StatusOr<JoinAddress> ParseJoinAddress(absl::string_view text) {
-  JoinAddress join;
-  size_t at = text.find('@');
-  absl::string_view address = at == absl::string_view::npos ? text : text.substr(at + 1);
-  if (at != absl::string_view::npos) {
-    join.peer = PeerId::FromText(text.substr(0, at));
-    if (!join.peer) {
-      return Invalid("--join", text, "the part before @ is no peer id of 52 base32 characters");
-    }
-  }
-  if (!IsValidAddress(address)) {
-    return Invalid("--join", text, "is not [PEERID@]HOST:PORT");
-  }
-  join.address = std::string(address);
-  return join;
-}
-
 absl::Status NodeOptions::Validate() const {
   if (data_dir.empty()) return Invalid("--data-dir", "", "is empty");
-  if (mesh_name.empty() || mesh_name.size() > 64 || !IsValidUtf8(mesh_name)) {
-    return Invalid("--mesh", mesh_name, "is not 1 to 64 bytes of UTF-8");
-  }
+  PANAL_RETURN_IF_ERROR(ValidateMeshName(mesh_name));
   if (policy != "open") {
     return Invalid("--policy", policy, "is not known; this version knows only `open`");
   }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "common/base/ids.h"
+#include "common/model/join_address.h"
 #include "server/application/dispatcher.h"
 #include "server/processing/core.h"
 
@@ -25,15 +24,6 @@ inline constexpr size_t kJoinAddressesMax = 64;
 // Longest time that a peer waits for calls under way before it stops. Guess: service managers kill
 // earlier.
 inline constexpr absl::Duration kStopGraceMax = absl::Hours(1);
-
-// `[PEERID@]HOST:PORT`: where a mesh is joined.
-struct JoinAddress {
-  std::string address;
-  std::optional<PeerId> peer;
-};
-
-// Error: CONFIG_INVALID.
-absl::StatusOr<JoinAddress> ParseJoinAddress(absl::string_view text);
 
 struct NodeOptions {
   std::string data_dir;

@@ -57,9 +57,6 @@ class Settings(MeshTest):
         self.assertEqual(done.returncode, 2)
         self.assert_fails(done, "CONFIG_INVALID", "storage-maks", "did you mean `storage-max`?")
 
-    def test_unknown_flag_gets_a_suggestion(self):
-        done = run_panald("--mesh-lisen", "127.0.0.1:0")
-
     def test_file_that_is_no_toml_is_refused_where_it_is_wrong(self):
         cases = [(b"workers = 2\nmesh\n", ":2:"), (b"mesh = lab\n", ":1:"), (b'mesh = "lab\n', ":1:"),
                  (b'join = ["127.0.0.1:1"\n', ":1:"), (b"\xff\xfe", ":1:"), (b"\n\nmesh =\n", ":3:"),
@@ -94,6 +91,9 @@ class Settings(MeshTest):
 
         self.assertEqual(done.returncode, 1)
 
+    def test_unknown_flag_gets_a_suggestion(self):
+        done = run_panald("--mesh-lisen", "127.0.0.1:0")
+
         self.assertEqual(done.returncode, 2)
         self.assert_fails(done, "CONFIG_INVALID", "did you mean `mesh-listen`?")
 
@@ -120,6 +120,18 @@ class Settings(MeshTest):
         self.assertEqual(done.returncode, 2)
         self.assert_fails(done, "CONFIG_INVALID", "--listen-open")
 
+    def test_mesh_script_refuses_numbers_that_are_none(self):
+        for arguments in (("up", "0"), ("up", "abc"), ("up", "-1"), ("up", "99999"), ("start", "7x"), ("start",), ("kill", "x"),
+                          ("panal", "x", "status")):
+            with self.subTest(arguments=arguments):
+                done = subprocess.run([os.path.join(peers.ROOT, "scripts", "mesh"), *arguments], capture_output=True,
+                                      text=True, timeout=peers.PATIENCE,
+                                      env=dict(os.environ, PANAL_MESH_DIR=self.path("mesh"), PANAL_BUILD_DIR=peers.BUILD))
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertRegex(done.stderr, r"\Amesh: .*\n\Z")
+                self.assertEqual(done.stdout, "")
+        self.assertFalse(os.path.exists(self.path("mesh")))
+
     def test_init_makes_what_panald_starts_from(self):
         folder = self.path("new")
         made = subprocess.run([peers.PANAL, "init", "--data-dir", folder, "--mesh", "fresh", "-o", "json"],
@@ -130,6 +142,19 @@ class Settings(MeshTest):
         self.assertEqual(os.stat(os.path.join(folder, "peer.key")).st_mode & 0o777, 0o600)
         again = subprocess.run([peers.PANAL, "init", "--data-dir", folder], capture_output=True, text=True)
         self.assertEqual(again.returncode, FAILED)
+
+    def test_init_writes_what_panald_reads_wherever_it_is_started(self):
+        name = 'a "mesh" \\ of\tbees \x7f'
+        made = subprocess.run([peers.PANAL, "init", "--data-dir", "new/", "--mesh", name, "--join", "127.0.0.1:1", "-o", "json"],
+                              capture_output=True, text=True, check=True, cwd=self.folder)
+        config = json.loads(made.stdout)["config"]
+
+        printed = self.printed("--config", config)
+
+        self.assertEqual(config, self.path("new", "panald.toml"))
+        self.assertEqual(printed["data-dir"], f'"{self.path("new")}"')
+        self.assertEqual(printed["join"], '["127.0.0.1:1"]')
+        self.assertEqual(json.loads(printed["mesh"]), name)
 
 
 class DataDirectory(MeshTest):
@@ -239,6 +264,15 @@ class Paths(MeshTest):
         for options in ((), ("--in-place",)):
             self.assert_fails(peer.panal("add", *options, "/nonexistent/file", code=NOT_FOUND), "PATH_NOT_FOUND")
 
+    def test_pipe_is_refused_and_not_waited_for(self):
+        peer = self.peer(root=self.folder).start()
+        os.mkfifo(self.path("pipe"))
+
+        for options in ((), ("--in-place",)):
+            with self.subTest(options=options):
+                done = peer.panal("add", *options, self.path("pipe"), code=FAILED, seconds=peers.PATIENCE)
+                self.assert_fails(done, "FILE_UNREADABLE", self.path("pipe"))
+
     def test_file_that_may_not_be_read(self):
         if os.getuid() != 0:
             self.skipTest("only root can become a user who may not read")
@@ -297,6 +331,31 @@ class Strangers(MeshTest):
         self.assertIn(("error", "links"), [(f["severity"], f["subject"]) for f in findings])
         self.assertTrue(b.status()["neighbors"])
 
+    def links_finding(self, peer):
+        """What doctor says of the links of a peer that has none."""
+        findings = [f for f in peer.json("doctor", code=FAILED) if f["subject"] == "links"]
+        self.assertEqual([f["severity"] for f in findings], ["error"])
+        return findings[0]
+
+    def test_join_address_where_nobody_listens(self):
+        peer = self.peer(join=["127.0.0.1:1"]).start()
+        wait_for(lambda: "join_failed" in peer.log(), "the failure is logged")
+
+        links = self.links_finding(peer)
+
+        self.assertRegex(links["message"], r"127\.0\.0\.1:1: .*refused")
+        self.assertIn("that a peer listens there", links["advice"])
+
+    def test_doctor_without_a_peer_is_a_finding(self):
+        done = subprocess.run([peers.PANAL, "--api", "127.0.0.1:1", "doctor", "-o", "json"], capture_output=True,
+                              text=True, timeout=peers.PATIENCE)
+
+        self.assertEqual(done.returncode, peers.UNREACHABLE)
+        finding = json.loads(done.stdout)
+        self.assertEqual((finding["severity"], finding["subject"]), ("error", "peer"))
+        self.assertIn("127.0.0.1:1", finding["message"])
+        self.assertIn("--api", finding["advice"])
+
     def test_join_address_with_the_wrong_id_is_refused(self):
         a = self.peer().start()
         other = self.peer().start()
@@ -305,6 +364,12 @@ class Strangers(MeshTest):
         wait_for(lambda: "join_failed" in joiner.log(), "the refusal is logged")
 
         self.assertEqual(joiner.status()["neighbors"], 0)
+        why = re.search("join_failed.*", joiner.log()).group()
+        self.assertIn(a.mesh_address, why)
+        self.assertRegex(why, WRONG_ID)
+        links = self.links_finding(joiner)
+        self.assertRegex(links["message"], WRONG_ID)
+        self.assertIn("correct the id before the @", links["advice"])
 
     def test_join_address_with_the_right_id_is_taken(self):
         a = self.peer().start()

@@ -3,6 +3,9 @@
 
 import json
 import os
+import pty
+import re
+import select
 import subprocess
 import time
 import unittest
@@ -174,13 +177,13 @@ class Contract(MeshTest):
     def test_prefix_that_is_none(self):
         for text in ("abc", "UPPER", "not-base32", "1111", "a" * 53):
             with self.subTest(text=text):
-                self.assert_fails(self.b.panal("get", text, code=FAILED), "FILE_ID_INVALID")
+                self.assert_fails(self.b.panal("get", text, code=USAGE), "FILE_ID_INVALID")
 
     def test_prefix_of_a_peer(self):
         found = self.a.json("peers", self.c.id[:6])[0]
 
         self.assertEqual(found, {"peer_id": self.c.id, "addresses": [self.c.mesh_address]})
-        self.assert_fails(self.a.panal("peers", "1111", code=FAILED), "PEER_ID_INVALID")
+        self.assert_fails(self.a.panal("peers", "1111", code=USAGE), "PEER_ID_INVALID")
 
     def test_prefix_that_fits_two_files(self):
         folder = self.path("many")
@@ -238,13 +241,43 @@ class Contract(MeshTest):
         self.assertRegex(whole.stderr, r"^5 hits; 3 of about 3 peers asked: recall 1\.0000; \d+ ms$")
 
     def test_query_that_is_none(self):
-        self.assert_fails(self.a.panal("search", "(open", code=FAILED), "QUERY_INVALID")
-        self.assert_fails(self.a.panal("search", "size>lots", code=FAILED), "QUERY_INVALID")
+        self.assert_fails(self.a.panal("search", "(open", code=USAGE), "QUERY_INVALID")
+        self.assert_fails(self.a.panal("search", "size>lots", code=USAGE), "QUERY_INVALID")
 
     def test_wrong_usage(self):
-        for arguments in ((), ("nosuchverb",), ("get",), ("status", "-o", "xml"), ("add",), ("get", NOBODYS, "--timeout", "soon")):
+        path = self.write("used wrongly", b"x")
+        cases = [(), ("nosuchverb",), ("get",), ("status", "-o", "xml"), ("add",), ("status", "more"),
+                 ("help", "nosuchverb"), ("get", NOBODYS, "--timeout", "soon"), ("get", NOBODYS, "-O", "-"),
+                 ("search", "honey", "--timeout", "banana"), ("search", "honey", "--recall", "2"),
+                 ("search", "honey", "--limit", "-1"), ("add", path, "--attr", "a b=x"), ("add", path, "--attr", "a"),
+                 ("add", path, "--attr", "a=1", "--attr", "a=2"), ("add", path, path, "--name", "n"),
+                 ("init", "--data-dir", self.path("new"), "--mesh", ""),
+                 ("init", "--data-dir", self.path("new"), "--join", "bogus"),
+                 ("init", "--data-dir", self.path("new"), "--join", ""), ("init", "--data-dir", "")]
+        for arguments in cases:
             with self.subTest(arguments=arguments):
-                self.a.panal(*arguments, code=USAGE)
+                done = self.a.panal(*arguments, code=USAGE)
+                self.assertRegex(done.stderr, r"\Apanal: .*\n\Z")
+                self.assertEqual(done.stdout, "")
+        self.assertFalse(self.a.hits("used wrongly", code=None))
+        self.assertFalse(os.path.exists(self.path("new")))
+
+    def test_address_that_is_none_is_wrong_usage(self):
+        for address in ("127.0.0.1", "http://127.0.0.1:7400", "", "127.0.0.1:0", "127.0.0.1:70000", ":7400"):
+            for arguments, environment in ((["--api", address], {}), ([], {"PANAL_API": address or " "})):
+                with self.subTest(address=address, arguments=arguments):
+                    done = subprocess.run([PANAL, *arguments, "status"], capture_output=True, text=True,
+                                          env=dict(os.environ, **environment), timeout=peers.PATIENCE)
+                    self.assertEqual(done.returncode, USAGE, done.stderr)
+                    self.assertIn("HOST:PORT", done.stderr)
+
+    def test_what_was_probably_meant_is_suggested(self):
+        for arguments, meant in ((("serch", "honey"), "`search`"), (("search", "honey", "--limt=3"), "`--limit`"),
+                                 (("--appi", "status"), "`--api`"), (("help", "gte"), "`get`")):
+            with self.subTest(arguments=arguments):
+                self.assertIn(f"did you mean {meant}?", self.a.panal(*arguments, code=USAGE).stderr)
+        self.assertIn("`--limit` stands behind `search`", self.a.panal("--limit", "3", "search", "x", code=USAGE).stderr)
+        self.assertIn("a verb is missing", self.a.panal(code=USAGE).stderr)
 
     def test_no_peer_at_the_address(self):
         done = subprocess.run([PANAL, "--api", "127.0.0.1:1", "status"], capture_output=True, text=True,
@@ -263,7 +296,7 @@ class Contract(MeshTest):
         added = self.a.add(self.write("kept", b"new"))
         target = self.write("target", b"old")
 
-        self.assert_fails(self.b.panal("get", added["id"], "-O", target, code=FAILED), "ARGUMENT_INVALID", "--force")
+        self.assert_fails(self.b.panal("get", added["id"], "-O", target, code=FAILED), "PATH_UNWRITABLE", "--force")
         with open(target, "rb") as file:
             self.assertEqual(file.read(), b"old")
         self.b.panal("get", added["id"], "-O", target, "--force")
@@ -278,15 +311,54 @@ class Contract(MeshTest):
 
         self.assert_fails(done, "PATH_UNWRITABLE", target, "No such file or directory")
 
-    def test_cat_to_a_full_disk_fails(self):
-        added = self.a.add(self.write("poured", b"bytes"))
+    def test_output_to_a_full_disk_fails(self):
+        path = self.write("poured", b"bytes")
+        file_id = self.a.add(path)["id"]
+        os.mkdir(self.path("poured folder"))
+        self.write(os.path.join("poured folder", "inside"), b"1")
+        folder_id = self.a.add(self.path("poured folder"))["id"]
+        verbs = [["cat", file_id], ["ls"], ["ls", "-r"], ["ls", folder_id], ["status"], ["stat", file_id], ["peers"],
+                 ["peers", self.b.id], ["search", "poured"], ["search", "nosuchwordanywhere", "--output=json"], ["add", path],
+                 ["get", file_id, "-O", self.path("copy"), "--force"], ["doctor"], ["version"],
+                 ["completion", "bash"], ["help"], ["--help"], ["--version"]]
+        formats = [verb + ["-o", "json"] for verb in verbs
+                   if verb[0] in ("ls", "status", "stat", "peers", "add", "get", "doctor")]
 
-        with open("/dev/full", "wb") as full:
-            done = subprocess.run([PANAL, "--api", self.a.api, "cat", added["id"]], stdout=full,
-                                  stderr=subprocess.PIPE, text=True, timeout=peers.PATIENCE)
+        for arguments in verbs + formats + [["rm", file_id]]:
+            with self.subTest(arguments=arguments), open("/dev/full", "wb") as full:
+                done = subprocess.run([PANAL, "--api", self.a.api, *arguments], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=peers.PATIENCE)
+                self.assertEqual(done.returncode, FAILED, done.stderr)
+                self.assert_fails(done, "STORAGE_FULL", "stdout")
 
-        self.assertEqual(done.returncode, FAILED)
-        self.assert_fails(done, "STORAGE_FULL", "stdout")
+    def test_get_to_stdout_points_to_cat(self):
+        done = self.a.panal("get", NOBODYS, "-O", "-", code=USAGE, cwd=self.folder)
+
+        self.assert_fails(done, "ARGUMENT_INVALID", f"panal cat {NOBODYS}")
+        self.assertFalse(os.path.exists(self.path("-")))
+
+    def test_what_is_left_out_is_listed_up_to_a_limit(self):
+        for links in (10, 11):
+            folder = self.path(f"links {links}")
+            os.mkdir(folder)
+            for i in range(links):
+                os.symlink("nothing", os.path.join(folder, str(i)))
+
+            done = self.a.panal("add", folder)
+
+            self.assertEqual(len(re.findall(r"panal: skipped \d+: ", done.stderr)), 10)
+            self.assertEqual(re.findall("skipped .* more", done.stderr), ["skipped 1 more"] * (links - 10))
+            self.assertEqual(len(self.a.add(folder)["skipped"]), links)
+
+    def test_lines_for_people_are_whole_and_count_right(self):
+        added = self.a.add(self.write("single", b"1"))
+
+        status = self.a.panal("status").stdout
+        removed = self.a.panal("rm", added["id"]).stdout
+
+        self.assertEqual([line for line in status.splitlines() if line != line.rstrip()], [])
+        self.assertIn("about 3 peers", status)
+        self.assertRegex(removed, r"^removed \w+: 1 file, .* freed\n$")
 
     def test_cat_of_a_directory_points_to_ls(self):
         os.mkdir(self.path("box"))
@@ -294,7 +366,7 @@ class Contract(MeshTest):
         added = self.a.add(self.path("box"))
 
         for peer in (self.a, self.b):  # One knows that it is a directory, the other has yet to learn it.
-            done = peer.panal("cat", added["id"], code=FAILED)
+            done = peer.panal("cat", added["id"], code=USAGE)
             self.assert_fails(done, "ARGUMENT_INVALID", f"panal ls {added['id']}")
             self.assertEqual(done.stdout, "")
             self.assertIn("inside", peer.panal("ls", added["id"]).stdout)
@@ -311,25 +383,87 @@ class Contract(MeshTest):
     def test_help_names_every_verb(self):
         done = subprocess.run([PANAL, "--help"], capture_output=True, text=True, check=True)
 
-        for verb in "init status peers add ls stat rm search get cat doctor version completion".split():
+        for verb in "init status peers add ls stat rm search get cat doctor version completion help".split():
             self.assertRegex(done.stdout, rf"(?m)^\s+{verb}\s")
         self.assertIn("Exit codes", done.stdout)
+        self.assertEqual(self.a.panal("help").stdout, done.stdout)
+        self.assertEqual(self.a.panal("help", "get").stdout, self.a.panal("get", "--help").stdout)
 
-    def test_completion_loads(self):
-        probes = {
-            "bash": 'source /dev/stdin; COMP_WORDS=(panal st); COMP_CWORD=1; _panal; echo "${COMPREPLY[@]}"',
-            "zsh": 'autoload -Uz compinit && compinit -u -D; source /dev/stdin; whence -w _panal',
-            "fish": 'source -; complete -C "panal st"',
-        }
-        for shell, probe in probes.items():
-            with self.subTest(shell=shell):
-                script = subprocess.run([PANAL, "completion", shell], capture_output=True, text=True, check=True)
-                options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
-                done = subprocess.run([peers.tool(shell), *options, "-c", probe], input=script.stdout,
-                                      capture_output=True, text=True, timeout=peers.PATIENCE,
-                                      env=dict(os.environ, HOME=self.folder, PATH=os.path.dirname(PANAL) + ":" + os.environ["PATH"]))
-                self.assertEqual(done.stderr, "")
-                self.assertIn("_panal: function" if shell == "zsh" else "status", done.stdout)
+    def test_version_flag_asks_no_peer(self):
+        done = subprocess.run([PANAL, "--version"], capture_output=True, text=True, check=True,
+                              env=dict(os.environ, PANAL_API="127.0.0.1:1"))
+
+        self.assertEqual(done.stdout, f"panal {self.a.json('version')[0]['panal']}\n")
+
+    # A line up to the key that completes, and what the shell makes of it.
+    COMPLETED = [("panal statu", "panal status"), ("panal --api 127.0.0.1:7400 ver", "panal --api 127.0.0.1:7400 version"),
+                 ("panal -o json doc", "panal -o json doctor"), ("panal -o js", "panal -o json"),
+                 ("panal completion ba", "panal completion bash"), ("panal search x --rec", "panal search x --recall"),
+                 ("panal get abcd -O only-f", "panal get abcd -O only-file"), ("panal add only-f", "panal add only-file"),
+                 ("panal help compl", "panal help completion"), ("panal --vers", "panal --version")]
+    # What an interactive shell reads first: the script, and a key that shows the line as it is.
+    BASH_BEGIN = """source {script}
+bind -x '"\\C-xs": printf "LINE<%s>\\n" "$READLINE_LINE"'
+PS1='READ''Y> '
+"""
+    ZSH_BEGIN = """autoload -Uz compinit && compinit -u -D
+source {script}
+show() {{ zle -I; print -r -- "LINE<$BUFFER>"; }}
+zle -N show
+bindkey '^Xs' show
+PS1='READ''Y> '
+"""
+
+    def interactive(self, shell):
+        """The terminal of a shell with the completions loaded."""
+        script = self.path("completion." + shell)
+        with open(script, "w", encoding="utf-8") as file:
+            subprocess.run([PANAL, "completion", shell], stdout=file, check=True)
+        with open(self.path({"bash": "begin", "zsh": ".zshrc"}[shell]), "w", encoding="utf-8") as file:
+            file.write({"bash": self.BASH_BEGIN, "zsh": self.ZSH_BEGIN}[shell].format(script=script))
+        options = {"bash": ["--noprofile", "--rcfile", self.path("begin"), "-i"], "zsh": ["-d", "-i"]}[shell]
+        terminal, theirs = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        process = subprocess.Popen([peers.tool(shell), *options], stdin=theirs, stdout=theirs, stderr=theirs,
+                                   cwd=self.folder, start_new_session=True,
+                                   env=dict(os.environ, HOME=self.folder, ZDOTDIR=self.folder, TERM="dumb",
+                                            COLUMNS="200"))
+        self.addCleanup(lambda: (process.kill(), process.wait()))
+        os.close(theirs)
+        self.read_until(terminal, "READY> ")
+        return terminal
+
+    def read_until(self, terminal, pattern):
+        """What the terminal shows up to the first match, which is returned."""
+        shown = ""
+        end = time.monotonic() + peers.PATIENCE
+        while not (match := re.search(pattern, shown)):
+            readable, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
+            self.assertTrue(readable, f"not shown: {pattern!r} in {shown!r}")
+            shown += os.read(terminal, 4096).decode(errors="replace")
+        return match
+
+    def test_completion_completes(self):
+        self.write("only-file", b"x")
+        for shell in ("bash", "zsh"):
+            terminal = self.interactive(shell)
+            for line, completed in self.COMPLETED:
+                with self.subTest(shell=shell, line=line):
+                    os.write(terminal, f"{line}\t\x18s".encode())
+                    # What is written before the prompt is back is the terminal's, not the shell's.
+                    made = self.read_until(terminal, "(?s)LINE<(panal[^>]*)>.*READY> ").group(1)
+                    os.write(terminal, b"\x15")
+                    self.assertEqual(made.rstrip(), completed)
+
+    def test_completion_of_fish_completes(self):
+        self.write("only-file", b"x")
+        script = subprocess.run([PANAL, "completion", "fish"], capture_output=True, text=True, check=True).stdout
+        for line, completed in self.COMPLETED:
+            with self.subTest(line=line):
+                done = subprocess.run([peers.tool("fish"), "--no-config", "-c", f'source -; complete -C "{line}"'],
+                                      input=script, capture_output=True, text=True, timeout=peers.PATIENCE,
+                                      cwd=self.folder, env=dict(os.environ, HOME=self.folder))
+                self.assertEqual([row.split("\t")[0] for row in done.stdout.splitlines()], [completed.split()[-1]])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 import os
 import pty
 import re
+import shlex
 import subprocess
 import unittest
 
@@ -91,6 +92,15 @@ class Terminal(MeshTest):
         _, shown = self.on_terminal(b, "rm", file_id)
         self.assertEqual(self.hint(shown), "ls")
 
+    def test_init_names_a_command_that_can_be_pasted(self):
+        peer = self.peer().start()
+
+        stdout, shown = self.on_terminal(peer, "init", "--data-dir", self.path("it's new"))
+
+        self.assertRegex(stdout, r"\Apeer [a-z2-7]{52}\n\Z")
+        command = re.search("^next: (.*?)\r?$", shown, re.M).group(1)
+        self.assertEqual(shlex.split(command), ["panald", "--config", self.path("it's new", "panald.toml")])
+
     def test_hit_that_is_a_peer_is_no_file_to_get(self):
         a, b = self.mesh_of(2)
 
@@ -103,7 +113,7 @@ class Terminal(MeshTest):
         added = a.panal("add", random_file(self.path("comb"), 100))
         file_id = added.stdout.split()[0]
         results = [added, b.panal("search", "comb"), b.panal("get", file_id, "-O", self.path("copy")),
-                   b.panal("rm", file_id)]
+                   b.panal("rm", file_id), b.panal("init", "--data-dir", self.path("new"))]
 
         for done in results:
             self.assertNotIn("next", done.stdout + done.stderr)

@@ -93,6 +93,12 @@ TEST(ParseSize, SaysWhatWasWrittenAndWhatIsExpected) {
   EXPECT_LT(ParseSize(std::string(100'000, '9')).status().message().size(), 200u);
 }
 
+TEST(Counted, AddsAnSUnlessThereIsOne) {
+  EXPECT_EQ(Counted(0, "file"), "0 files");
+  EXPECT_EQ(Counted(1, "file"), "1 file");
+  EXPECT_EQ(Counted(2, "file"), "2 files");
+}
+
 TEST(FormatSize, WritesOneDecimalAndTheLargestUnitThatFits) {
   EXPECT_EQ(FormatSize(0), "0 B");
   EXPECT_EQ(FormatSize(512), "512 B");

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "client/proxy/client.h"
+#include "common/base/status.h"
 
 namespace panal::cli {
 namespace {
@@ -50,6 +51,17 @@ TEST(WriteError, NamesThePathAndTellsAFullDiskFromARefusal) {
   absl::Status status = WriteError("/x/y", EACCES);
   EXPECT_EQ(ReasonNameOf(status), "PATH_UNWRITABLE");
   EXPECT_EQ(status.message(), "cannot write /x/y: Permission denied");
+}
+
+TEST(Fail, CallsWhatNobodyCouldAnswerWrongUsage) {
+  for (ErrorReason reason :
+       {ErrorReason::kArgumentInvalid, ErrorReason::kAttributeInvalid, ErrorReason::kConfigInvalid,
+        ErrorReason::kFileIdInvalid, ErrorReason::kPeerIdInvalid, ErrorReason::kQueryInvalid}) {
+    EXPECT_EQ(Fail(Error(reason, "x")), kExitUsage) << ReasonName(reason);
+  }
+  EXPECT_EQ(Fail(Error(ErrorReason::kFileAmbiguous, "x")), kExitFailed);
+  EXPECT_EQ(Fail(Error(ErrorReason::kFileNotFound, "x")), kExitNotFound);
+  EXPECT_EQ(Fail(Error(ErrorReason::kPeerUnreachable, "x")), kExitUnreachable);
 }
 
 }  // namespace

@@ -62,6 +62,13 @@ class UploadTest : public testing::Test {
   std::string path_;
 };
 
+TEST_F(UploadTest, RefusesAPipeWithoutWaitingForItsWriter) {
+  std::string pipe = (folder_ / "pipe").string();
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+
+  EXPECT_EQ(ReasonOf(FileItem(pipe, "name").status()), ErrorReason::kFileUnreadable);
+}
+
 TEST_F(UploadTest, ReadsAFileThatRests) {
   auto item = FileItem(path_, "name");
   ASSERT_TRUE(item.ok()) << item.status();

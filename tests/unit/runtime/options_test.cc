@@ -103,23 +103,6 @@ TEST(NodeOptions, NumbersAreWithinTheirRanges) {
   EXPECT_VALID(o.core.search.saturated_factor = 0);
 }
 
-TEST(JoinAddress, HasAPeerIdOrNone) {
-  PeerId peer = catalog_test::Peer("p");
-  auto with = ParseJoinAddress(absl::StrCat(peer.ToText(), "@[2001:db8::1]:7401"));
-  ASSERT_TRUE(with.ok()) << with.status();
-  EXPECT_EQ(with->address, "[2001:db8::1]:7401");
-  EXPECT_EQ(with->peer, peer);
-  auto without = ParseJoinAddress("example.org:7401");
-  ASSERT_TRUE(without.ok()) << without.status();
-  EXPECT_FALSE(without->peer.has_value());
-}
-
-TEST(JoinAddress, RefusesEverythingElse) {
-  for (const char* text : {"", "host", "host:", "host:0", "@host:1", "short@host:1", ":7401"}) {
-    EXPECT_EQ(ReasonOf(ParseJoinAddress(text).status()), ErrorReason::kConfigInvalid) << text;
-  }
-}
-
 TEST(ResolveRoots, FollowsLinksAndLeavesOutWhatIsMissing) {
   catalog_test::TempDir dir;
   std::string real = std::filesystem::canonical(dir.path()).string();
