@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/status.h"
 #include "common/base/units.h"
 #include "server/data/block_store/file_system.h"
 
@@ -11,20 +13,55 @@ namespace {
 
 using Severity = Finding::Severity;
 
-Finding Links(const PeerStatus& status, const NodeOptions& options) {
-  std::string found = absl::StrCat(status.neighbors, " neighbors; the mesh `", status.mesh_name,
-                                   "` has about ", status.mesh_size, " peers");
+using JoinFailures = std::map<std::string, absl::Status>;
+
+// What each join address answered, in the order of the settings.
+std::string Tried(const NodeOptions& options, const JoinFailures& failures) {
+  std::string tried;
+  size_t named = 0;
+  for (const JoinAddress& join : options.join) {
+    if (named++ == kJoinFailuresNamedMax) {
+      return absl::StrCat(tried, "; and ", options.join.size() - kJoinFailuresNamedMax, " more");
+    }
+    auto failed = failures.find(join.address);
+    std::string why =
+        failed == failures.end() ? "no failure so far" : std::string(failed->second.message());
+    absl::string_view rest = why;  // The links name the address first, too.
+    if (absl::ConsumePrefix(&rest, join.address)) absl::ConsumePrefix(&rest, ": ");
+    absl::StrAppend(&tried, tried.empty() ? "" : "; ", join.address, ": ", rest);
+  }
+  return tried;
+}
+
+// For the first failure that can be told from a peer that is not there.
+std::string JoinAdvice(const JoinFailures& failures) {
+  for (const auto& [address, why] : failures) {
+    if (ReasonOf(why) == ErrorReason::kMeshMismatch) {
+      return absl::StrCat("start this peer with the --mesh of the peer at ", address,
+                          ", or join by another address");
+    }
+    if (ReasonOf(why) == ErrorReason::kPeerIdMismatch) {
+      return absl::StrCat("another peer than --join names listens at ", address,
+                          ": correct the id before the @, or the address");
+    }
+  }
+  return "check that a peer listens there (its --mesh-listen), that its mesh has the same name, "
+         "and "
+         "that no firewall is between; the log's join_failed lines say when it was tried";
+}
+
+Finding Links(const PeerStatus& status, const NodeOptions& options, const JoinFailures& failures) {
+  std::string found =
+      absl::StrCat(Counted(status.neighbors, "neighbor"), "; the mesh `", status.mesh_name,
+                   "` has about ", Counted(status.mesh_size, "peer"));
   if (status.neighbors > 0) return {Severity::kOk, "links", found, ""};
   if (options.join.empty()) {
     return {Severity::kWarning, "links", "no neighbors, and no --join address was given",
             "this is fine for the first peer of a mesh; start others with --join and this peer's "
             "mesh address, or restart this one with --join"};
   }
-  std::string addresses;
-  for (const JoinAddress& join : options.join) absl::StrAppend(&addresses, " ", join.address);
-  return {Severity::kError, "links", absl::StrCat("no neighbors; tried", addresses),
-          "check that a peer listens there (its --mesh-listen), that its mesh has the same name, "
-          "and that no firewall is between; the log's join_failed lines say why"};
+  return {Severity::kError, "links", absl::StrCat("no neighbors; ", Tried(options, failures)),
+          JoinAdvice(failures)};
 }
 
 Finding Addresses(const PeerStatus& status) {
@@ -73,7 +110,8 @@ Finding Unpublished(Catalog& catalog) {
             "see what is said of the catalog"};
   }
   if (kept->empty()) return {Severity::kOk, "unpublished", "everything held is published", ""};
-  std::string found = absl::StrCat(kept->size(), " contents are held and not published:");
+  std::string found = absl::StrCat(Counted(static_cast<int64_t>(kept->size()), "content"),
+                                   kept->size() == 1 ? " is" : " are", " held and not published:");
   for (size_t i = 0; i < std::min(kept->size(), kUnpublishedNamedMax); ++i) {
     absl::StrAppend(&found, " ", (*kept)[i].ToText());
   }
@@ -106,11 +144,15 @@ std::vector<Finding> Roots(const NodeOptions& options) {
 }  // namespace
 
 std::vector<Finding> DiagnosePeer(const PeerStatus& status, const NodeOptions& options,
+                                  const std::map<std::string, absl::Status>& join_failures,
                                   Catalog& catalog, BlockStore& blocks,
                                   absl::string_view data_dir) {
-  std::vector<Finding> findings = {Links(status, options), Addresses(status),
-                                   Disk(data_dir),         CatalogState(catalog),
-                                   Unpublished(catalog),   Store(blocks, options)};
+  std::vector<Finding> findings = {Links(status, options, join_failures),
+                                   Addresses(status),
+                                   Disk(data_dir),
+                                   CatalogState(catalog),
+                                   Unpublished(catalog),
+                                   Store(blocks, options)};
   for (Finding& finding : Roots(options)) findings.push_back(std::move(finding));
   std::stable_sort(findings.begin(), findings.end(),
                    [](const Finding& a, const Finding& b) { return a.severity > b.severity; });

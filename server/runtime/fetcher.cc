@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "common/base/units.h"
 #include "server/runtime/block_sources.h"
 #include "server/runtime/content_receiver.h"
 #include "server/runtime/fetch_task.h"
@@ -545,10 +546,10 @@ absl::Status FetcherImpl::NotFound(const FetchTask& task) const {
   }
   std::string what =
       task.files_total > 1 ? absl::StrCat("a part of ", task.id.ToText()) : task.id.ToText();
-  return Error(
-      ErrorReason::kSourceNotFound,
-      absl::StrCat("no source for ", what, ": ", task.peers_asked, " peers were asked", why),
-      {{"id", task.id.ToText()}, {"peers_asked", absl::StrCat(task.peers_asked)}});
+  return Error(ErrorReason::kSourceNotFound,
+               absl::StrCat("no source for ", what, ": ", Counted(task.peers_asked, "peer"),
+                            task.peers_asked == 1 ? " was asked" : " were asked", why),
+               {{"id", task.id.ToText()}, {"peers_asked", absl::StrCat(task.peers_asked)}});
 }
 
 FetchProgress FetcherImpl::ProgressOf(const FetchTask& task) const {

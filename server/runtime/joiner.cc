@@ -21,6 +21,11 @@ void Joiner::Start() {
   loop_.Post([this] { Round(); });
 }
 
+std::map<std::string, absl::Status> Joiner::Failures() const {
+  MutexLock lock(&mutex_);
+  return failures_;
+}
+
 void Joiner::Round() {
   if (addresses_.empty()) return;  // They were all this peer's own.
   if (has_neighbor_()) {
@@ -38,6 +43,11 @@ void Joiner::Round() {
 }
 
 void Joiner::Answered(const std::string& address, const absl::StatusOr<PeerId>& peer) {
+  {
+    MutexLock lock(&mutex_);
+    failures_.erase(address);
+    if (!peer.ok()) failures_.emplace(address, peer.status());
+  }
   if (!peer.ok()) {
     LogLimited(LogLevel::kWarning, "join_failed",
                {{"address", address}, {"why", std::string(peer.status().message())}});

@@ -1,16 +1,18 @@
 // Finds the way into the mesh: dials the addresses of `--join` until this peer has a neighbor, and
 // again whenever it has none.
 //
-// All state belongs to the node loop. Nothing here blocks.
+// All state but the failures belongs to the node loop. Nothing here blocks.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/ids.h"
+#include "common/base/sync.h"
 #include "common/model/record.h"
 #include "server/runtime/links.h"
 #include "server/runtime/node_loop.h"
@@ -33,6 +35,10 @@ class Joiner {
   // Begins. Call once.
   void Start();
 
+  // Why the last dial of an address failed, by address; none of an address that was not dialled
+  // yet, or answered. Thread-safe.
+  std::map<std::string, absl::Status> Failures() const;
+
  private:
   void Round();
   void Answered(const std::string& address, const absl::StatusOr<PeerId>& peer);
@@ -44,6 +50,8 @@ class Joiner {
   const std::function<bool()> has_neighbor_;
   const std::function<void(PeerContact)> learned_;
   absl::Duration wait_ = kJoinRetryMin;
+  mutable Mutex mutex_;
+  std::map<std::string, absl::Status> failures_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace panal

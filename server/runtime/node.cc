@@ -47,6 +47,17 @@ constexpr absl::Duration kLeaveTimeout = absl::Seconds(2);
 // Under which the catalog remembers the mesh that own pages are signed for.
 constexpr absl::string_view kMeshKey = "mesh";
 
+// Why a port could not be opened, with the setting that says which.
+absl::Status NameSetting(const absl::Status& status, absl::string_view setting) {
+  if (ReasonOf(status) != ErrorReason::kPortTaken) return status;
+  return Error(ErrorReason::kPortTaken,
+               absl::StrCat(status.message(),
+                            "; stop what listens there (another panald?), or choose "
+                            "another address with ",
+                            setting),
+               MetadataOf(status));
+}
+
 class NodeImpl final : public Node, public Mesh {
  public:
   explicit NodeImpl(NodeOptions options)
@@ -94,7 +105,8 @@ class NodeImpl final : public Node, public Mesh {
   }
 
   std::vector<Finding> Diagnose() override {
-    return DiagnosePeer(Status(), options_, *catalog_, *blocks_, data_dir_->path());
+    return DiagnosePeer(Status(), options_, joiner_->Failures(), *catalog_, *blocks_,
+                        data_dir_->path());
   }
 
  private:
@@ -174,13 +186,13 @@ absl::Status NodeImpl::OpenMesh() {
       [this](const PeerContact& contact, uint64_t version) { contacts_->Learn(contact, version); });
   router_ = std::make_unique<Router>(self, nullptr);
   Hello hello{.capacity = options_.core.capacity, .version = std::string(kVersion)};
-  PANAL_ASSIGN_OR_RETURN(
-      mesh_port_,
-      MeshPort::Open(
-          {.listen = options_.mesh_listen, .mesh = mesh_id_}, *identity_, hello,
-          driver_->MakeLinkEvents(), [this](CallPtr call) { router_->Route(call); }, *files_,
-          *dispatcher_,
-          [this](const PeerId& peer, auto done) { contacts_->Find(peer, std::move(done)); }));
+  absl::StatusOr<std::unique_ptr<MeshPort>> mesh_port = MeshPort::Open(
+      {.listen = options_.mesh_listen, .mesh = mesh_id_}, *identity_, hello,
+      driver_->MakeLinkEvents(), [this](CallPtr call) { router_->Route(call); }, *files_,
+      *dispatcher_,
+      [this](const PeerId& peer, auto done) { contacts_->Find(peer, std::move(done)); });
+  if (!mesh_port.ok()) return NameSetting(mesh_port.status(), "--mesh-listen");
+  mesh_port_ = std::move(*mesh_port);
   self_addresses_ =
       options_.advertise.empty() ? AddressesOf(mesh_port_->address()) : options_.advertise;
   hello.addresses = self_addresses_;
@@ -189,6 +201,13 @@ absl::Status NodeImpl::OpenMesh() {
   driver_->SetLinks(&mesh_port_->links());
   router_->SetPeerCalls(&mesh_port_->calls());
   fetcher_ = MakeFetcher();
+  joiner_ = std::make_unique<Joiner>(
+      self, options_.join, loop_, mesh_port_->links(),
+      [this] { return !driver_->Neighbors().empty(); },
+      [this](PeerContact contact) {
+        contacts_->Learn(contact);
+        driver_->Post(PeerLearned{std::move(contact), /*join=*/true});
+      });
   PANAL_ASSIGN_OR_RETURN(std::vector<PeerContact> known, catalog_->KnownPeers(kKnownPeersAtStart));
   for (const PeerContact& contact : known) contacts_->Learn(contact);
   driver_->Post(::panal::Start{Self(), std::move(known)});  // Not Node::Start.
@@ -227,8 +246,10 @@ absl::Status NodeImpl::OpenObjects() {
   for (auto& servant : MakeReflectionServants(*dispatcher_, *router_)) {
     PANAL_RETURN_IF_ERROR(router_->Add(servant));
   }
-  PANAL_ASSIGN_OR_RETURN(api_port_, ApiPort::Open({.listen = options_.api_listen},
-                                                  [this](CallPtr call) { router_->Route(call); }));
+  absl::StatusOr<std::unique_ptr<ApiPort>> api_port = ApiPort::Open(
+      {.listen = options_.api_listen}, [this](CallPtr call) { router_->Route(call); });
+  if (!api_port.ok()) return NameSetting(api_port.status(), "--api-listen");
+  api_port_ = std::move(*api_port);
   if (options_.http_listen != "off") {
     PANAL_ASSIGN_OR_RETURN(
         http_port_,
@@ -270,13 +291,6 @@ absl::Status NodeImpl::Publish() {
 }
 
 absl::Status NodeImpl::Join() {
-  joiner_ = std::make_unique<Joiner>(
-      identity_->peer_id(), options_.join, loop_, mesh_port_->links(),
-      [this] { return !driver_->Neighbors().empty(); },
-      [this](PeerContact contact) {
-        contacts_->Learn(contact);
-        driver_->Post(PeerLearned{std::move(contact), /*join=*/true});
-      });
   joiner_->Start();
   health_->SetServing(true);
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import unittest
@@ -11,6 +12,8 @@ import peers
 from peers import FAILED, NOT_FOUND, PANALD, MeshTest, random_file, run_panald, same_bytes, tool, wait_for
 
 MIB = 1 << 20
+# What is said of a peer whose certificate is that of another.
+WRONG_ID = "peer id mismatch"
 
 
 class Settings(MeshTest):
@@ -171,7 +174,7 @@ class DataDirectory(MeshTest):
             with self.subTest(port=port):
                 second = self.peer()
                 second.ports[port] = first.ports[port]
-                self.assert_fails(self.start_again(second), "PORT_TAKEN", first.ports[port])
+                self.assert_fails(self.start_again(second), "PORT_TAKEN", first.ports[port], f"--{port}-listen")
         self.assertEqual(first.status()["peer_id"], first.id)
 
     def test_data_directory_in_use(self):
@@ -195,7 +198,7 @@ class DataDirectory(MeshTest):
         with open(os.path.join(peer.data_dir, "peer.key"), "w", encoding="utf-8") as file:
             file.write("no key")
 
-        self.assertIn("peer.key", self.start_again(peer).stderr)
+        self.assert_fails(self.start_again(peer), "DATA_DIR_INVALID", "peer.key")
 
     def test_catalog_that_is_damaged(self):
         peer = self.peer().start()
@@ -327,8 +330,10 @@ class Strangers(MeshTest):
 
         self.assertEqual((stranger.status()["neighbors"], stranger.status()["mesh_size"]), (0, 1))
         self.assertEqual(a.status()["mesh_size"], 2)
-        findings = stranger.json("doctor", code=FAILED)
-        self.assertIn(("error", "links"), [(f["severity"], f["subject"]) for f in findings])
+        links = self.links_finding(stranger)
+        self.assertIn(a.mesh_address, links["message"])
+        self.assertIn("belongs to mesh", links["message"])
+        self.assertIn("--mesh of the peer at", links["advice"])
         self.assertTrue(b.status()["neighbors"])
 
     def links_finding(self, peer):

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,7 +35,7 @@ class DiagnosisTest : public testing::Test {
   }
 
   std::vector<Finding> Diagnose() {
-    return DiagnosePeer(status_, options_, *catalog_, *blocks_, data_dir_);
+    return DiagnosePeer(status_, options_, join_failures_, *catalog_, *blocks_, data_dir_);
   }
 
   // The one finding about `subject`. REQUIRES: there is one.
@@ -53,6 +54,7 @@ class DiagnosisTest : public testing::Test {
   std::unique_ptr<BlockStore> blocks_;
   PeerStatus status_;
   NodeOptions options_;
+  std::map<std::string, absl::Status> join_failures_;
 };
 
 TEST_F(DiagnosisTest, ExaminesLinksAddressesDiskCatalogAndStore) {
@@ -70,6 +72,8 @@ TEST_F(DiagnosisTest, SaysHowManyNeighborsThereAre) {
   EXPECT_THAT(links.message, HasSubstr("3 neighbors"));
   EXPECT_THAT(links.message, HasSubstr("`lab` has about 40 peers"));
   EXPECT_EQ(links.advice, "");
+  status_.neighbors = 1;
+  EXPECT_THAT(About("links").message, HasSubstr("1 neighbor;"));
 }
 
 TEST_F(DiagnosisTest, WarnsOfAPeerAloneThatWasToldNoAddress) {
@@ -88,8 +92,37 @@ TEST_F(DiagnosisTest, CallsItAnErrorWhenNoJoinAddressBroughtANeighbor) {
   const Finding links = About("links");
 
   EXPECT_EQ(links.severity, Severity::kError);
-  EXPECT_THAT(links.message, HasSubstr("a.example:7401 b.example:7401"));
+  EXPECT_EQ(links.message,
+            "no neighbors; a.example:7401: no failure so far; b.example:7401: no failure so far");
   EXPECT_THAT(links.advice, HasSubstr("join_failed"));
+}
+
+TEST_F(DiagnosisTest, SaysWhyEveryJoinAddressFailed) {
+  status_.neighbors = 0;
+  options_.join = {{.address = "a.example:7401"}, {.address = "b.example:7401"}};
+  join_failures_["b.example:7401"] =
+      Error(ErrorReason::kPeerUnreachable, "b.example:7401: connection refused");
+
+  EXPECT_EQ(About("links").message,
+            "no neighbors; a.example:7401: no failure so far; b.example:7401: connection refused");
+  EXPECT_THAT(About("links").advice, HasSubstr("firewall"));
+
+  join_failures_["a.example:7401"] = Error(ErrorReason::kMeshMismatch, "another mesh");
+  EXPECT_THAT(About("links").advice, HasSubstr("--mesh of the peer at a.example:7401"));
+
+  join_failures_["a.example:7401"] = Error(ErrorReason::kPeerIdMismatch, "another peer");
+  EXPECT_THAT(About("links").advice, HasSubstr("correct the id before the @"));
+}
+
+TEST_F(DiagnosisTest, NamesJoinFailuresUpToItsLimit) {
+  status_.neighbors = 0;
+  options_.join.resize(kJoinFailuresNamedMax, {.address = "a.example:7401"});
+  EXPECT_THAT(About("links").message, testing::Not(HasSubstr("more")));
+
+  options_.join.push_back({.address = "last.example:7401"});
+
+  EXPECT_THAT(About("links").message, HasSubstr("; and 1 more"));
+  EXPECT_THAT(About("links").message, testing::Not(HasSubstr("last")));
 }
 
 TEST_F(DiagnosisTest, TakesOneAddressThatOthersCanDial) {

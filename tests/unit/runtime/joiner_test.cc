@@ -117,6 +117,20 @@ TEST_F(JoinerTest, DialsEveryAddressAndReportsThoseThatAnswer) {
   EXPECT_EQ(learned_[0], (PeerContact{peer, {"b:2"}}));
 }
 
+TEST_F(JoinerTest, TellsWhyEachAddressFailedLast) {
+  links_.peers["b:2"] = catalog_test::Peer("p");
+  auto joiner = Make({{"a:1", std::nullopt}, {"b:2", std::nullopt}});
+  EXPECT_TRUE(joiner->Failures().empty());
+
+  joiner->Start();
+  links_.WaitForDials(2);
+  Drain();
+
+  auto failures = joiner->Failures();
+  ASSERT_EQ(failures.size(), 1u);
+  EXPECT_EQ(failures["a:1"].message(), "connection refused");
+}
+
 TEST_F(JoinerTest, DialsAgainUntilThereIsANeighbor) {
   auto joiner = Make({{"a:1", std::nullopt}});
   absl::Time begun = absl::Now();
