@@ -29,8 +29,9 @@ EXPECTED = [
     ("SearchObject/Search", '"greeting.txt"'),
     ("FetchFile", '"done": true'),
     ("ReadFile", "Z29vZCBtb3JuaW5nCg=="),
-    ("panal-object", '"peer_id"'),
 ]
+# A block that calls an object of another peer, and the peer as `scripts/mesh status` names it.
+CALLED, CALLED_PEER = "panal-object", "127.0.0.1:7420"
 
 
 def blocks():
@@ -77,6 +78,11 @@ def main():
         printed = [output for block, output in zip(found, outputs) if command in block]
         if not any(text in output for output in printed):
             failures.append(f"`{command}` does not print `{text}`")
+    status = next((output for block, output in zip(found, outputs) if "scripts/mesh status" in block), "")
+    called = re.search(rf'{re.escape(CALLED_PEER)}.*"peer_id":"(\w+)"', status)
+    answers = [output for block, output in zip(found, outputs) if CALLED in block]
+    if not called or not any(called.group(1) in output for output in answers):
+        failures.append(f"`{CALLED}` is not answered by the peer at {CALLED_PEER}: {answers}")
     for failure in failures:
         print("FAILED:", failure)
     return 1 if failures else 0

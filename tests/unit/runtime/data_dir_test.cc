@@ -116,11 +116,19 @@ TEST(DataDir, RefusesPathsThatCannotBeFolders) {
 }
 
 TEST(DataDir, RefusesAFolderThatMayNotBeWritten) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   TempDir temp;
-  ASSERT_EQ(chmod(temp.path().c_str(), 0500), 0);
-
-  EXPECT_EQ(ReasonOf(DataDir::Open(temp.path()).status()), ErrorReason::kDataDirInvalid);
+  // Whoever owns the folder, another user may read it and not write it.
+  ASSERT_EQ(chmod(temp.path().c_str(), 0555), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    if (geteuid() == 0 && seteuid(65534) != 0) _exit(77);
+    _exit(ReasonOf(DataDir::Open(temp.path()).status()) == ErrorReason::kDataDirInvalid ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "privileges cannot be dropped here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(DefaultDataDir, FollowsTheUserAndTheEnvironment) {
