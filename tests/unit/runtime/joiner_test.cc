@@ -76,14 +76,16 @@ class JoinerTest : public testing::Test {
 
   ~JoinerTest() override { loop_.Stop(); }
 
-  std::unique_ptr<Joiner> Make(std::vector<JoinAddress> addresses) {
-    return std::make_unique<Joiner>(
+  // Lives until the loop has stopped: a dial may be answered after the test has seen it.
+  Joiner* Make(std::vector<JoinAddress> addresses) {
+    joiner_ = std::make_unique<Joiner>(
         catalog_test::Peer("self"), std::move(addresses), loop_, links_,
         [this] { return has_neighbor_.load(); },
         [this](PeerContact contact) {
           MutexLock lock(&mutex_);
           learned_.push_back(std::move(contact));
         });
+    return joiner_.get();
   }
 
   // Runs what the loop has now.
@@ -98,6 +100,7 @@ class JoinerTest : public testing::Test {
   std::atomic<bool> has_neighbor_{false};
   Mutex mutex_;
   std::vector<PeerContact> learned_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Joiner> joiner_;
 };
 
 TEST_F(JoinerTest, DialsEveryAddressAndReportsThoseThatAnswer) {
