@@ -4,7 +4,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/search_output.h"
 #include "client/cli/verb.h"
+#include "client/cli/watch.h"
 #include "common/base/units.h"
 
 namespace panal::cli {
@@ -16,31 +18,8 @@ struct Arguments {
   int limit = 100;
   int first = 0;
   std::string timeout = "10s";
+  bool watch = false;
 };
-
-Json HitJson(const v1::Hit& hit) {
-  Json attributes = Json::object();
-  for (const auto& [key, value] : hit.attributes()) attributes[key] = value;
-  return {{"id", hit.id()},           {"kind", hit.kind()},       {"name", hit.name()},
-          {"size", hit.size_bytes()}, {"attributes", attributes}, {"publisher", hit.publisher()},
-          {"sources", hit.sources()}};
-}
-
-void PrintHit(const v1::Hit& hit) {
-  std::string line = absl::StrCat(hit.id(), "  ", hit.kind(), "  ", FormatSize(hit.size_bytes()),
-                                  "  ", hit.name());
-  for (const auto& [key, value] : hit.attributes()) absl::StrAppend(&line, "  ", key, "=", value);
-  WriteOut(Printable(line) + "\n");
-}
-
-// ` (incomplete: timeout)`, ` (cut short: limit)`, or nothing.
-std::string Shortfall(const v1::SearchSummary& summary) {
-  if (summary.complete() && summary.cut_short().empty()) return "";
-  const bool wished = summary.complete() || summary.cut_short() == "enough";
-  std::string text = wished ? " (cut short" : " (incomplete";
-  if (!summary.cut_short().empty()) absl::StrAppend(&text, ": ", Printable(summary.cut_short()));
-  return text + ")";
-}
 
 // The command that goes on from the first hit, or nothing for a kind that has none.
 std::string NextCommand(const std::string& kind, const std::string& id) {
@@ -68,23 +47,12 @@ int Search(const Context& context, const Arguments& arguments) {
   std::string next;
   auto summary = (*client)->Search(request, [&](const v1::Hit& hit) {
     if (next.empty()) next = NextCommand(hit.kind(), hit.id());
-    if (context.json()) {
-      PrintJson(HitJson(hit));
-    } else {
-      PrintHit(hit);
-    }
+    PrintHit(context, hit);
     return FinishOutput().ok();
   });
   if (!summary.ok()) return Fail(summary.status());
   if (context.json()) {
-    PrintJson({{"summary",
-                {{"peers_reached", summary->peers_reached()},
-                 {"mesh_size", summary->mesh_size()},
-                 {"recall", summary->recall()},
-                 {"complete", summary->complete()},
-                 {"elapsed_ms", summary->elapsed_ms()},
-                 {"hits", summary->hits()},
-                 {"cut_short", summary->cut_short()}}}});
+    PrintJson(SummaryJson(*summary));
   } else {
     PrintSummary(*summary);
     if (!next.empty()) Hint(Printable(next));
@@ -111,7 +79,20 @@ void AddSearch(CLI::App& app, Context& context, int& exit_code) {
                    "hits that are enough: few peers are asked first, and no more than it takes");
   verb->add_option("--timeout", arguments->timeout, "time to spend, e.g. 500ms")
       ->capture_default_str();
-  verb->callback([&, arguments] { exit_code = Search(context, *arguments); });
+  verb->add_flag("--watch", arguments->watch,
+                 "print what is published from now on, as it comes; until --timeout, --limit hits "
+                 "or Ctrl-C");
+  verb->callback([&, arguments, verb] {
+    if (!arguments->watch) {
+      exit_code = Search(context, *arguments);
+      return;
+    }
+    WatchArguments watch{.query = absl::StrJoin(arguments->words, " "),
+                         .recall = arguments->recall};
+    if (verb->count("--limit") > 0) watch.limit = arguments->limit;
+    if (verb->count("--timeout") > 0) watch.timeout = arguments->timeout;
+    exit_code = Watch(context, watch);
+  });
 }
 
 }  // namespace panal::cli

@@ -79,6 +79,41 @@ class StallGuard {
   std::thread watcher_;  // Last: it uses the members above.
 };
 
+class SubscriptionStreamImpl final : public SubscriptionStream {
+ public:
+  SubscriptionStreamImpl(v1::SearchObject::Stub& stub, std::unique_ptr<grpc::ClientContext> context,
+                         const v1::SubscribeRequest& request, std::chrono::milliseconds patience)
+      : context_(std::move(context)),
+        guard_(*context_, patience),
+        reader_(stub.Subscribe(context_.get(), request)) {}
+
+  // gRPC wants every call finished.
+  ~SubscriptionStreamImpl() override {
+    if (finished_) return;
+    context_->TryCancel();
+    (void)reader_->Finish();
+  }
+
+  bool Next(v1::SubscribeResponse* message) override {
+    bool more = reader_->Read(message);
+    guard_.Moved();
+    return more;
+  }
+
+  void Cancel() override { context_->TryCancel(); }
+
+  absl::Status Finish() override {
+    finished_ = true;
+    return guard_.Result(reader_->Finish());
+  }
+
+ private:
+  const std::unique_ptr<grpc::ClientContext> context_;
+  StallGuard guard_;
+  const std::unique_ptr<grpc::ClientReader<v1::SubscribeResponse>> reader_;
+  bool finished_ = false;
+};
+
 class ClientImpl final : public Client {
  public:
   ClientImpl(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
@@ -162,6 +197,18 @@ class ClientImpl final : public Client {
 
   absl::StatusOr<v1::SearchSummary> Search(
       const v1::SearchRequest& request, const std::function<bool(const v1::Hit&)>& on_hit) override;
+
+  std::unique_ptr<SubscriptionStream> Subscribe(const v1::SubscribeRequest& request) override {
+    return std::make_unique<SubscriptionStreamImpl>(*search_, Context(std::chrono::milliseconds(0)),
+                                                    request, options_.stream_timeout);
+  }
+
+  absl::Status Unsubscribe(const std::string& subscription) override {
+    v1::UnsubscribeRequest request;
+    request.set_subscription(subscription);
+    return Unary<v1::UnsubscribeResponse>(*search_, &v1::SearchObject::Stub::Unsubscribe, request)
+        .status();
+  }
 
   std::shared_ptr<grpc::Channel> channel() override { return channel_; }
 

@@ -48,6 +48,18 @@ struct UploadItem {
   ByteSource bytes;
 };
 
+// A subscription's stream. Not thread-safe, but for Cancel.
+class SubscriptionStream {
+ public:
+  virtual ~SubscriptionStream() = default;
+  // Waits for the next message. False: the stream is over, Finish says why.
+  virtual bool Next(v1::SubscribeResponse* message) = 0;
+  // Ends the stream soon; the subscription goes on for its retention. On any thread.
+  virtual void Cancel() = 0;
+  // After Next returned false, once.
+  virtual absl::Status Finish() = 0;
+};
+
 class Client {
  public:
   // Connects, and makes sure that something answers. Error: UNAVAILABLE.
@@ -86,6 +98,10 @@ class Client {
   // Gives every hit to `on_hit` until it returns false; returns the summary.
   virtual absl::StatusOr<v1::SearchSummary> Search(
       const v1::SearchRequest& request, const std::function<bool(const v1::Hit&)>& on_hit) = 0;
+
+  // Begins a subscription, or resumes one. Does not wait.
+  virtual std::unique_ptr<SubscriptionStream> Subscribe(const v1::SubscribeRequest& request) = 0;
+  virtual absl::Status Unsubscribe(const std::string& subscription) = 0;
 
   // For stock stubs.
   virtual std::shared_ptr<grpc::Channel> channel() = 0;

@@ -6,6 +6,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -27,10 +28,18 @@ inline constexpr uint32_t kBudgetMsMax = 300'000;      // Milliseconds.
 inline constexpr size_t kAnswerHitsMax = 1000;         // Hits in one answer frame.
 inline constexpr uint32_t kSearchLimitMax = 10'000;    // Different ids of one search.
 
+inline constexpr uint32_t kLeaseMsMax = 3'600'000;  // Milliseconds a standing query may be kept.
+
 // 16 random bytes that name a bubble.
 struct BubbleId {
   std::array<uint8_t, 16> bytes{};
   auto operator<=>(const BubbleId&) const = default;
+};
+
+// 16 random bytes that name a subscription among the peers that keep its query.
+struct SubscriptionId {
+  std::array<uint8_t, 16> bytes{};
+  auto operator<=>(const SubscriptionId&) const = default;
 };
 
 struct Hello {
@@ -82,9 +91,19 @@ struct ShuffleReply {
   bool operator==(const ShuffleReply&) const = default;
 };
 
+// What makes a query a standing one: who is visited keeps it and tells what matches later.
+struct StandingTerms {
+  SubscriptionId subscription;
+  uint32_t lease_ms = 0;  // How long it is kept.
+  // How far back what came to the visited peer is answered at once.
+  uint32_t since_ms = 0;
+  bool operator==(const StandingTerms&) const = default;
+};
+
 struct QueryPayload {
   std::string query;
   uint32_t limit = 0;
+  std::optional<StandingTerms> standing;
   bool operator==(const QueryPayload&) const = default;
 };
 
@@ -156,9 +175,16 @@ struct OpenStream {
   bool operator==(const OpenStream&) const = default;
 };
 
+// What matches a standing query and came after its visit; towards who subscribed.
+struct StandingHits {
+  SubscriptionId subscription;
+  std::vector<Hit> hits;  // As in an Answer: kAnswerHitsMax, kAnswerHitsSizeMax.
+  bool operator==(const StandingHits&) const = default;
+};
+
 // Hello never reaches processing: the runtime exchanges it before it reports LinkUp.
 using Frame = std::variant<Hello, Join, ForwardJoin, NeighborAsk, NeighborReply, Disconnect,
                            Shuffle, ShuffleReply, Cast, Answer, PageWant, PageBodyFrame, Measure,
-                           MeasureAck, OpenStream>;
+                           MeasureAck, OpenStream, StandingHits>;
 
 }  // namespace panal

@@ -23,10 +23,12 @@ DecodedFrame Finish(const FieldReader& reader, F frame) {
   return Frame(std::move(frame));
 }
 
-BubbleId Bubble(FieldReader& reader, const std::string& bytes) {
-  BubbleId id;
+// A BubbleId or a SubscriptionId.
+template <typename Id>
+Id Bytes16(FieldReader& reader, absl::string_view field, const std::string& bytes) {
+  Id id;
   if (bytes.size() != id.bytes.size()) {
-    reader.Refuse("bubble_id", absl::StrCat(bytes.size(), " bytes"), "16 bytes");
+    reader.Refuse(field, absl::StrCat(bytes.size(), " bytes"), "16 bytes");
     return id;
   }
   std::copy(bytes.begin(), bytes.end(), id.bytes.begin());
@@ -84,6 +86,13 @@ QueryPayload DecodeQuery(FieldReader& reader, const v1::QueryPayload& message) {
   QueryPayload payload;
   payload.query = reader.Text("query.query", message.query(), 1, kQuerySizeMax);
   payload.limit = reader.Count("query.limit", message.limit(), 1, kSearchLimitMax);
+  if (!message.has_standing()) return payload;
+  const v1::StandingTerms& terms = message.standing();
+  StandingTerms& standing = payload.standing.emplace();
+  standing.subscription =
+      Bytes16<SubscriptionId>(reader, "query.standing.subscription_id", terms.subscription_id());
+  standing.lease_ms = reader.Count("query.standing.lease_ms", terms.lease_ms(), 0, kLeaseMsMax);
+  standing.since_ms = reader.Count("query.standing.since_ms", terms.since_ms(), 0, kLeaseMsMax);
   return payload;
 }
 
@@ -115,7 +124,7 @@ DecodedFrame DecodeCast(const v1::Cast& message) {
   if (message.payload_case() == v1::Cast::PAYLOAD_NOT_SET) return std::optional<Frame>();
   FieldReader reader("cast");
   Cast frame;
-  frame.bubble = Bubble(reader, message.bubble_id());
+  frame.bubble = Bytes16<BubbleId>(reader, "bubble_id", message.bubble_id());
   frame.origin = reader.Id("origin", message.origin());
   frame.seed = message.seed();
   DecodeRange(reader, message, frame);
@@ -129,10 +138,27 @@ DecodedFrame DecodeCast(const v1::Cast& message) {
   return Finish(reader, std::move(frame));
 }
 
+// At least `least` hits; those of a kind that is not known are skipped.
+std::vector<Hit> DecodeHits(FieldReader& reader,
+                            const google::protobuf::RepeatedPtrField<v1::HitRecord>& messages,
+                            uint32_t least) {
+  std::vector<Hit> hits;
+  uint32_t count = reader.Count("hits", messages.size(), least, kAnswerHitsMax);
+  for (uint32_t i = 0; i < count && reader.status().ok(); ++i) {
+    absl::StatusOr<std::optional<Hit>> hit = FromProto(messages[static_cast<int>(i)]);
+    if (!hit.ok()) {
+      reader.Refuse(absl::StrCat("hits[", i, "]"), hit.status());
+    } else if (hit->has_value()) {
+      hits.push_back(**std::move(hit));
+    }
+  }
+  return hits;
+}
+
 DecodedFrame DecodeAnswer(const v1::Answer& message) {
   FieldReader reader("answer");
   Answer frame;
-  frame.bubble = Bubble(reader, message.bubble_id());
+  frame.bubble = Bytes16<BubbleId>(reader, "bubble_id", message.bubble_id());
   frame.begin = reader.Count("begin", message.begin(), 0, kBubbleSizeMax - 1);
   frame.final = message.final();
   frame.visited = message.visited();
@@ -140,15 +166,16 @@ DecodedFrame DecodeAnswer(const v1::Answer& message) {
   frame.kept = message.kept();
   frame.full = message.full();
   frame.truncated = message.truncated();
-  uint32_t count = reader.Count("hits", message.hits_size(), 0, kAnswerHitsMax);
-  for (uint32_t i = 0; i < count && reader.status().ok(); ++i) {
-    absl::StatusOr<std::optional<Hit>> hit = FromProto(message.hits(static_cast<int>(i)));
-    if (!hit.ok()) {
-      reader.Refuse(absl::StrCat("hits[", i, "]"), hit.status());
-    } else if (hit->has_value()) {
-      frame.hits.push_back(**std::move(hit));
-    }
-  }
+  frame.hits = DecodeHits(reader, message.hits(), 0);
+  return Finish(reader, std::move(frame));
+}
+
+DecodedFrame DecodeStandingHits(const v1::StandingHits& message) {
+  FieldReader reader("standing_hits");
+  StandingHits frame;
+  frame.subscription =
+      Bytes16<SubscriptionId>(reader, "subscription_id", message.subscription_id());
+  frame.hits = DecodeHits(reader, message.hits(), 1);
   return Finish(reader, std::move(frame));
 }
 
@@ -228,6 +255,8 @@ DecodedFrame DecodeCase(const v1::LinkFrame& message) {
       return Frame(MeasureAck{message.measure_ack().sequence()});
     case v1::LinkFrame::kOpenStream:
       return DecodeOpenStream(message.open_stream());
+    case v1::LinkFrame::kStandingHits:
+      return DecodeStandingHits(message.standing_hits());
     case v1::LinkFrame::FRAME_NOT_SET:
       return std::optional<Frame>();
   }

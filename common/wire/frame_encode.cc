@@ -10,7 +10,9 @@
 namespace panal {
 namespace {
 
-std::string BytesOf(const BubbleId& id) {
+// Of a BubbleId or a SubscriptionId.
+template <typename Id>
+std::string BytesOf(const Id& id) {
   return std::string(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
 }
 
@@ -78,8 +80,7 @@ class Encoder {
     cast->set_hops(static_cast<uint32_t>(frame.hops));
     cast->set_budget_ms(frame.budget_ms);
     if (const auto* query = std::get_if<QueryPayload>(&frame.payload)) {
-      cast->mutable_query()->set_query(query->query);
-      cast->mutable_query()->set_limit(query->limit);
+      EncodePayload(*query, cast->mutable_query());
     } else {
       EncodePayload(std::get<PagePayload>(frame.payload), cast->mutable_page());
     }
@@ -96,6 +97,12 @@ class Encoder {
     answer->set_kept(frame.kept);
     answer->set_full(frame.full);
     answer->set_truncated(frame.truncated);
+  }
+
+  void operator()(const StandingHits& frame) const {
+    v1::StandingHits* hits = message_->mutable_standing_hits();
+    hits->set_subscription_id(BytesOf(frame.subscription));
+    for (const Hit& hit : frame.hits) ToProto(hit, hits->add_hits());
   }
 
   void operator()(const PageWant& frame) const {
@@ -135,6 +142,16 @@ class Encoder {
   }
 
  private:
+  static void EncodePayload(const QueryPayload& payload, v1::QueryPayload* message) {
+    message->set_query(payload.query);
+    message->set_limit(payload.limit);
+    if (!payload.standing.has_value()) return;
+    v1::StandingTerms* terms = message->mutable_standing();
+    terms->set_subscription_id(BytesOf(payload.standing->subscription));
+    terms->set_lease_ms(payload.standing->lease_ms);
+    terms->set_since_ms(payload.standing->since_ms);
+  }
+
   static void EncodePayload(const PagePayload& payload, v1::PagePayload* message) {
     PANAL_CHECK(payload.page != nullptr);
     ToProto(*payload.page, payload.has_body, message->mutable_page());

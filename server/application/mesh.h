@@ -51,6 +51,14 @@ struct SearchHandlers {
   std::function<void(const SearchSummary&)> on_done;  // Once, last.
 };
 
+struct SubscriptionHandlers {
+  // What comes from here on is told. `known_truncated`: some of what was there may be too.
+  std::function<void(bool known_truncated)> on_begun;
+  std::function<void(std::vector<Hit>)> on_hits;
+  std::function<void(const SearchSummary&)> on_round;
+  std::function<void(SubscriptionEnd)> on_ended;  // Once, last; not when it was cancelled.
+};
+
 struct FetchProgress {
   uint64_t held_bytes = 0;
   uint64_t total_bytes = 0;
@@ -94,6 +102,12 @@ class Mesh {
                                uint32_t enough, absl::Duration timeout,
                                SearchHandlers handlers) = 0;
   virtual void CancelSearch(uint64_t search) = 0;
+
+  // Starts a subscription; `query` parses. Returns a number for CancelSubscription. 0: this peer
+  // has too much to do; nothing was started and no handler is called.
+  virtual uint64_t StartSubscription(absl::string_view query, double recall, absl::Duration timeout,
+                                     SubscriptionHandlers handlers) = 0;
+  virtual void CancelSubscription(uint64_t subscription) = 0;
 
   // Starts a fetch, or joins the one under way for the same file.
   virtual uint64_t StartFetch(FetchRequest request, FetchHandlers handlers) = 0;

@@ -11,11 +11,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/base/random.h"
 #include "common/base/status.h"
 #include "common/base/sync.h"
-#include "common/model/object_ref.h"
 #include "common/model/query.h"
 #include "common/wire/status_codec.h"
+#include "server/application/search_hit.h"
 #include "server/application/timeout_field.h"
 
 namespace panal {
@@ -29,20 +30,28 @@ struct SearchArguments {
   absl::Duration timeout = kSearchTimeoutDefault;
 };
 
-absl::StatusOr<SearchArguments> ArgumentsOf(const v1::SearchRequest& request) {
-  if (request.query().size() > kQuerySizeMax) {
-    return Error(ErrorReason::kQueryInvalid, absl::StrCat("a query of ", request.query().size(),
-                                                          " bytes exceeds ", kQuerySizeMax));
+absl::Status CheckQuery(const std::string& query) {
+  if (query.size() > kQuerySizeMax) {
+    return Error(ErrorReason::kQueryInvalid,
+                 absl::StrCat("a query of ", query.size(), " bytes exceeds ", kQuerySizeMax));
   }
-  PANAL_RETURN_IF_ERROR(Query::Parse(request.query()).status());
+  return Query::Parse(query).status();
+}
+
+double RecallOf(double asked, std::vector<FieldViolation>& violations) {
+  if (asked == 0) return kRecallDefault;
+  // Written so that NaN is refused.
+  if (!(asked > 0 && asked <= 1)) {
+    violations.push_back({"recall", absl::StrCat(asked, " is not above 0 and at most 1")});
+  }
+  return asked;
+}
+
+absl::StatusOr<SearchArguments> ArgumentsOf(const v1::SearchRequest& request) {
+  PANAL_RETURN_IF_ERROR(CheckQuery(request.query()));
   SearchArguments arguments;
   std::vector<FieldViolation> violations;
-  if (request.recall() != 0) arguments.recall = request.recall();
-  // Written so that NaN is refused.
-  if (!(arguments.recall > 0 && arguments.recall <= 1)) {
-    violations.push_back(
-        {"recall", absl::StrCat(request.recall(), " is not above 0 and at most 1")});
-  }
+  arguments.recall = RecallOf(request.recall(), violations);
   if (request.limit() != 0) arguments.limit = static_cast<uint32_t>(request.limit());
   if (request.limit() < 0 || arguments.limit > kSearchLimitMax) {
     violations.push_back(
@@ -58,35 +67,6 @@ absl::StatusOr<SearchArguments> ArgumentsOf(const v1::SearchRequest& request) {
       ParseTimeout(request.timeout(), kSearchTimeoutDefault, kSearchTimeoutMax, violations);
   if (!violations.empty()) return BadRequestError(violations);
   return arguments;
-}
-
-// What a hit is called by: for an object its reference, from the attributes that its export gives.
-std::string IdOf(const Hit& hit) {
-  if (hit.record.kind != RecordKind::kObject) return hit.record.id.ToText();
-  auto service = hit.record.attributes.find("service");
-  auto key = hit.record.attributes.find("key");
-  if (service == hit.record.attributes.end()) {
-    return absl::StrCat("panal://", hit.publisher.id.ToText(), "/", hit.record.name);
-  }
-  return ObjectRef{hit.publisher.id, service->second,
-                   key == hit.record.attributes.end() ? "" : key->second}
-      .ToText();
-}
-
-absl::string_view CutShortName(CutShort cut_short) {
-  switch (cut_short) {
-    case CutShort::kNothing:
-      return "";
-    case CutShort::kTimeout:
-      return "timeout";
-    case CutShort::kPeersLost:
-      return "peers lost";
-    case CutShort::kEnough:
-      return "enough";
-    case CutShort::kOverloaded:
-      return "";  // No answer: TooManySearches.
-  }
-  return "";
 }
 
 // When this peer cannot begin a search. Guess: most searches end within a second.
@@ -147,7 +127,7 @@ class SearchAnswer {
     MutexLock lock(&mutex_);
     std::vector<v1::SearchResponse> fresh;
     for (const Hit& hit : hits) {
-      const std::string id = IdOf(hit);
+      const std::string id = HitIdOf(hit);
       auto found = sources_.find(id);
       if (found == sources_.end()) {
         if (sources_.size() >= limit_) {
@@ -167,19 +147,6 @@ class SearchAnswer {
     return fresh;
   }
 
-  static void FillHit(const Hit& hit, const std::string& id, v1::Hit* out) {
-    out->set_id(id);
-    out->set_kind(std::string(RecordKindName(hit.record.kind)));
-    out->set_name(hit.record.name);
-    out->set_size_bytes(static_cast<int64_t>(hit.record.size_bytes));
-    for (const auto& [key, value] : hit.record.attributes)
-      (*out->mutable_attributes())[key] = value;
-    out->set_publisher(hit.publisher.id.ToText());
-    for (const std::string& address : hit.publisher.addresses) {
-      out->add_publisher_addresses(address);
-    }
-  }
-
   const StreamWriter<v1::SearchResponse> writer_;
   const uint32_t limit_;
   const absl::Time began_;
@@ -193,8 +160,14 @@ class SearchAnswer {
 }  // namespace
 
 SearchServant::SearchServant(Dispatcher& dispatcher, Mesh& mesh)
-    : Servant("panal.v1.SearchObject", dispatcher), mesh_(mesh) {
+    : Servant("panal.v1.SearchObject", dispatcher),
+      mesh_(mesh),
+      subscriptions_(std::make_shared<Subscriptions>(mesh, RandomSeedFromSystem(), absl::Now)) {
   PushStream("Search", WorkClass::kSearch, &SearchServant::Search);
+  // They last, and take of the few that a peer has.
+  ForProgramsOnly();
+  PushStream("Subscribe", WorkClass::kSearch, &SearchServant::Subscribe);
+  Unary("Unsubscribe", WorkClass::kSearch, &SearchServant::Unsubscribe);
 }
 
 void SearchServant::Search(const CallHead& head, const v1::SearchRequest& request,
@@ -209,6 +182,38 @@ void SearchServant::Search(const CallHead& head, const v1::SearchRequest& reques
        .on_done = [answer](const SearchSummary& summary) { answer->OnDone(summary); }});
   if (search == 0) return writer.Finish(TooManySearches());
   writer.OnCancel([&mesh = mesh_, search] { mesh.CancelSearch(search); });
+}
+
+void SearchServant::Subscribe(const CallHead& head, const v1::SubscribeRequest& request,
+                              StreamWriter<v1::SubscribeResponse> writer) {
+  std::vector<FieldViolation> violations;
+  if (!request.subscription().empty()) {
+    const bool more =
+        !request.query().empty() || request.recall() != 0 || !request.timeout().empty();
+    if (more) {
+      violations.push_back({"subscription",
+                            "is resumed as it was begun: leave query, recall and "
+                            "timeout empty"});
+      return writer.Finish(BadRequestError(violations));
+    }
+    return subscriptions_->Resume(request.subscription(), request.after_sequence(), writer);
+  }
+  absl::Status query = CheckQuery(request.query());
+  if (!query.ok()) return writer.Finish(query);
+  const double recall = RecallOf(request.recall(), violations);
+  const absl::Duration timeout =
+      ParseTimeout(request.timeout(), absl::InfiniteDuration(), kSubscribeTimeoutMax, violations);
+  if (request.after_sequence() != 0) {
+    violations.push_back({"after_sequence", "is given without a subscription"});
+  }
+  if (!violations.empty()) return writer.Finish(BadRequestError(violations));
+  subscriptions_->Begin(request.query(), recall, timeout, writer);
+}
+
+absl::StatusOr<v1::UnsubscribeResponse> SearchServant::Unsubscribe(
+    const CallHead& head, const v1::UnsubscribeRequest& request) {
+  PANAL_RETURN_IF_ERROR(subscriptions_->End(request.subscription()));
+  return v1::UnsubscribeResponse();
 }
 
 }  // namespace panal

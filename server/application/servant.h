@@ -83,6 +83,9 @@ class StreamWriter {
   // Whether the reader has taken everything.
   bool idle() const { return session_->idle(); }
 
+  // See CallSession: runs `task` on a worker once the reader has taken everything.
+  void WhenIdle(std::function<void()> task) const { session_->WhenIdle(std::move(task)); }
+
   bool over() const { return session_->over(); }
 
   // See CallSession.

@@ -139,6 +139,7 @@ class CoreImpl final : public Core {
       case TimerKind::kBubble:
       case TimerKind::kSearch:
       case TimerKind::kRefresh:
+      case TimerKind::kStanding:
         search_->OnTimer(timer, now_, outputs);
         return;
       case TimerKind::kCanary:
@@ -169,6 +170,9 @@ class CoreImpl final : public Core {
                    },
                    [&](const PageBodyFrame& f) {
                      if (neighbor) search_->OnPageBody(from, f, now_, outputs);
+                   },
+                   [&](const StandingHits& f) {
+                     if (neighbor) search_->OnStandingHits(from, f, now_, outputs);
                    },
                    [&](const Measure& f) {
                      if (neighbor) measurement_.OnMeasure(from, f, now_, outputs);
@@ -265,6 +269,18 @@ class CoreImpl final : public Core {
 
   void On(const SearchCancelled& event, Outputs& outputs) {
     search_->OnSearchCancelled(event, now_, outputs);
+  }
+
+  void On(const SubscribeRequested& event, Outputs& outputs) {
+    search_->OnSubscribeRequested(event, now_, outputs);
+  }
+
+  void On(const SubscribeCancelled& event, Outputs& outputs) {
+    search_->OnSubscribeCancelled(event, now_, outputs);
+  }
+
+  void On(const StandingMatched& event, Outputs& outputs) {
+    search_->OnStandingMatched(event, now_, outputs);
   }
 
   void On(const IndexAnswered& event, Outputs& outputs) {
@@ -366,8 +382,9 @@ absl::Status SearchOptions::Validate() const {
   }
   if (split < 1) return OptionError("split must be 1 or more");
   if (bubbles_max < 1 || visits_max < 1 || searches_max < 1 || range_tries_max < 1 ||
-      spreads_max < 1 || further_parents_max < 1 || orphan_hits_max < 1 || pulls_max < 1 ||
-      pull_waiters_max < 1) {
+      spreads_max < 1 || subscriptions_max < 1 || subscription_records_max < 2 ||
+      standing_kept_max < 1 || standing_kept_per_neighbor_max < 1 || further_parents_max < 1 ||
+      orphan_hits_max < 1 || pulls_max < 1 || pull_waiters_max < 1) {
     return OptionError("limits of the search must be 1 or more");
   }
   if (!(flush_share > 0 && flush_share <= 1)) {
@@ -375,6 +392,10 @@ absl::Status SearchOptions::Validate() const {
   }
   if (!(late_factor >= 0 && std::isfinite(late_factor))) {
     return OptionError("late_factor must be 0 or more");
+  }
+  // A lease, one and a half of it, must fit a frame.
+  if (!IsPositive(standing_round) || standing_round > absl::Milliseconds(kLeaseMsMax / 2)) {
+    return OptionError("standing_round must be above 0, at most 30 minutes");
   }
   if (!IsPositive(bubble_memory) || !IsPositive(page_refresh_interval)) {
     return OptionError("intervals of the search must be above 0 and finite");

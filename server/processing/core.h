@@ -33,6 +33,7 @@
 #include "common/base/random.h"
 #include "common/model/frame.h"
 #include "common/model/page.h"
+#include "common/model/query.h"
 #include "common/model/record.h"
 
 namespace panal {
@@ -142,6 +143,18 @@ struct SearchOptions {
   int further_parents_max = 4;
   // Hits kept for a parent that is gone.
   int orphan_hits_max = 1000;
+  // Subscriptions of local programs. Guess: a desktop with a few windows each, four times over.
+  int subscriptions_max = 64;
+  // Records that one subscription remembers, told or known from before: its end beyond. Some 100
+  // bytes each.
+  int subscription_records_max = 16'384;
+  // A subscription's query is cast anew in this period, and kept by who is visited for one and a
+  // half of it, so that one round goes over into the next.
+  absl::Duration standing_round = absl::Seconds(60);
+  // Standing queries kept for others; those that one neighbor brought. Guess: matching a page of
+  // 256 records against all of them takes a worker some 0.3 s.
+  int standing_kept_max = 1024;
+  int standing_kept_per_neighbor_max = 512;
   // Bodies asked for and not yet here. Guess: at 64 KiB each, 64 MiB on the way.
   int pulls_max = 1024;
   // Bubbles, and neighbors, that wait for one body.
@@ -180,7 +193,8 @@ enum class TimerKind : uint8_t {
   kSearch,
   kRefresh,
   kLeave,
-  kCanary
+  kCanary,
+  kStanding
 };
 
 struct Timer {
@@ -243,6 +257,29 @@ struct SearchCancelled {
   uint64_t request = 0;
 };
 
+// A program subscribes to what matches from now on. Answered by SubscriptionBegun, then
+// SubscriptionHits and SubscriptionRound until it is cancelled, or by SubscriptionEnded.
+struct SubscribeRequested {
+  uint64_t request = 0;
+  std::string query;     // Parsed and valid.
+  double recall = 0.99;  // Of every round: above 0, at most 1.
+  absl::Duration timeout = absl::InfiniteDuration();
+};
+
+struct SubscribeCancelled {
+  uint64_t request = 0;
+};
+
+// What of a MatchStanding matches which standing query. Publishers' addresses are filled in.
+struct StandingMatch {
+  SubscriptionId subscription;
+  std::vector<Hit> hits;
+};
+
+struct StandingMatched {
+  std::vector<StandingMatch> matches;
+};
+
 // The local catalog's answer to QueryIndex.
 struct IndexAnswered {
   uint64_t token = 0;
@@ -256,6 +293,8 @@ enum class PageOutcome : uint8_t { kKept, kFull, kStale, kBodyMissing, kFailed }
 struct PageStored {
   uint64_t token = 0;
   PageOutcome outcome = PageOutcome::kKept;
+  // Places in the page of the records that are new to the catalog, or newer than it had them.
+  std::vector<uint32_t> fresh;
 };
 
 struct PageLoaded {
@@ -281,7 +320,8 @@ struct Leave {};
 
 using Input = std::variant<Start, PeerLearned, LinkUp, LinkLost, DialFailed, FrameReceived,
                            TimerExpired, SearchRequested, SearchCancelled, IndexAnswered,
-                           PageStored, PageLoaded, OwnPagesSigned, SelfChanged, Leave>;
+                           PageStored, PageLoaded, OwnPagesSigned, SelfChanged, Leave,
+                           SubscribeRequested, SubscribeCancelled, StandingMatched>;
 
 // --- Outputs
 // --------------------------------------------------------------------------------------
@@ -311,6 +351,24 @@ struct QueryIndex {
   std::string query;
   uint32_t limit = 0;  // Different ids (hit_limit.h).
   absl::Duration time_max;
+  PeerId from;
+  // Only records that came to the catalog, or changed there, within this long.
+  absl::Duration arrived_within = absl::InfiniteDuration();
+};
+
+// A standing query that is kept here.
+struct StandingQuery {
+  SubscriptionId subscription;
+  Query query;
+};
+
+using StandingQueries = std::shared_ptr<const std::vector<StandingQuery>>;
+
+// Match `records` against every one of `queries`. Answered by StandingMatched where anything
+// matches.
+struct MatchStanding {
+  StandingQueries queries;
+  std::vector<Hit> records;  // Without addresses.
   PeerId from;
 };
 
@@ -372,6 +430,32 @@ struct SearchDone {
   SearchSummary summary;
 };
 
+// What matches from here on is told.
+struct SubscriptionBegun {
+  uint64_t request = 0;
+  // More was there already than is remembered: what is over may be told as if it were new.
+  bool known_truncated = false;
+};
+
+struct SubscriptionHits {
+  uint64_t request = 0;
+  std::vector<Hit> hits;  // Each record once in each version.
+};
+
+// A round is over: who keeps the query now.
+struct SubscriptionRound {
+  uint64_t request = 0;
+  SearchSummary summary;
+};
+
+// kTimeout: its time is over. kRecordsFull: it remembers subscription_records_max records.
+enum class SubscriptionEnd : uint8_t { kTimeout, kOverloaded, kRecordsFull };
+
+struct SubscriptionEnded {
+  uint64_t request = 0;
+  SubscriptionEnd why = SubscriptionEnd::kTimeout;
+};
+
 // How far an own page was spread (the second acknowledgement; the first is the local commit).
 struct PageSpread {
   uint32_t number = 0;
@@ -391,9 +475,11 @@ struct FrameRefused {
   bool close = false;
 };
 
-using Output = std::variant<Dial, CloseLink, SendFrame, ScheduleTimer, QueryIndex, StorePage,
-                            LoadPage, RefreshOwnPages, NeighborUp, NeighborDown, RememberPeers,
-                            SearchHits, SearchDone, PageSpread, Left, FrameRefused>;
+using Output =
+    std::variant<Dial, CloseLink, SendFrame, ScheduleTimer, QueryIndex, StorePage, LoadPage,
+                 RefreshOwnPages, NeighborUp, NeighborDown, RememberPeers, SearchHits, SearchDone,
+                 PageSpread, Left, FrameRefused, MatchStanding, SubscriptionBegun, SubscriptionHits,
+                 SubscriptionRound, SubscriptionEnded>;
 using Outputs = std::vector<Output>;
 
 // What the measurement says of the mesh. Never below what the active view proves.

@@ -29,9 +29,8 @@ std::vector<PagePtr> PagesOf(const Frame& frame) {
   return pages;
 }
 
-PageOutcome OutcomeOf(const absl::StatusOr<StorePageResult>& result) {
-  if (!result.ok()) return PageOutcome::kFailed;
-  switch (*result) {
+PageOutcome OutcomeOf(StorePageResult result) {
+  switch (result) {
     case StorePageResult::kStored:
     case StorePageResult::kRefreshed:
       return PageOutcome::kKept;
@@ -184,8 +183,12 @@ void CoreDriver::Perform(QueryIndex& output) {
     IndexAnswered answer{.token = query.token};
     absl::StatusOr<Query> parsed = Query::Parse(query.query);
     if (parsed.ok()) {
+      const auto limit = static_cast<int>(query.limit);
+      const absl::Duration within = query.arrived_within;
       auto found =
-          catalog_.Search(*parsed, static_cast<int>(query.limit), query.time_max, absl::Now());
+          within == absl::InfiniteDuration()
+              ? catalog_.Search(*parsed, limit, query.time_max, absl::Now())
+              : catalog_.SearchArrivals(*parsed, limit, query.time_max, absl::Now(), within);
       if (found.ok()) {
         answer.hits = std::move(found->hits);
         answer.truncated = found->truncated;
@@ -208,12 +211,13 @@ void CoreDriver::Perform(StorePage& output) {
   uint64_t token = output.token;
   std::string caller = CallerName(output.from);
   auto task = [this, store = std::move(output)] {
-    auto result = catalog_.StorePage(*store.page, store.has_body, absl::Now());
-    if (!result.ok()) {
+    auto stored = catalog_.KeepPage(*store.page, store.has_body, absl::Now());
+    if (!stored.ok()) {
       LogLimited(LogLevel::kError, "page_not_kept",
-                 {{"why", std::string(result.status().message())}});
+                 {{"why", std::string(stored.status().message())}});
+      return Post(PageStored{store.token, PageOutcome::kFailed});
     }
-    Post(PageStored{store.token, OutcomeOf(result)});
+    Post(PageStored{store.token, OutcomeOf(stored->result), std::move(stored->fresh)});
   };
   absl::Status queued = dispatcher_.Submit(WorkClass::kControl, caller, std::move(task));
   if (!queued.ok()) Post(PageStored{token, PageOutcome::kFailed});
@@ -278,13 +282,16 @@ bool CoreDriver::IsNeighbor(const PeerId& peer) const {
   return neighbors_.contains(peer);
 }
 
-void CoreDriver::Perform(SearchHits& output) {
-  if (sink_) {
-    for (const Hit& hit : output.hits) {
-      // A neighbor itself said where it is, when the link came up.
-      if (!IsNeighbor(hit.publisher.id)) sink_(hit.publisher, hit.publisher_version);
-    }
+void CoreDriver::LearnContacts(const std::vector<Hit>& hits) {
+  if (!sink_) return;
+  for (const Hit& hit : hits) {
+    // A neighbor itself said where it is, when the link came up.
+    if (!IsNeighbor(hit.publisher.id)) sink_(hit.publisher, hit.publisher_version);
   }
+}
+
+void CoreDriver::Perform(SearchHits& output) {
+  LearnContacts(output.hits);
   auto it = searches_.find(output.request);
   if (it == searches_.end()) return;
   metrics_.Count(Counter::kSearchHits, static_cast<double>(output.hits.size()));
@@ -299,6 +306,54 @@ void CoreDriver::Perform(SearchDone& output) {
   metrics_.ObserveSearch(loop_.Now() - search.begun, output.summary.recall);
   if (!output.summary.complete) metrics_.Count(Counter::kSearchesIncomplete);
   search.handlers.on_done(output.summary);
+}
+
+void CoreDriver::Perform(MatchStanding& output) {
+  std::string caller = CallerName(output.from);
+  auto task = [this, match = std::move(output)] {
+    StandingMatched matched;
+    for (const StandingQuery& standing : *match.queries) {
+      StandingMatch one{.subscription = standing.subscription};
+      for (const Hit& record : match.records) {
+        if (Matches(standing.query, record.record, record.publisher.id)) one.hits.push_back(record);
+      }
+      if (one.hits.empty()) continue;
+      // Without addresses a hit is still one.
+      absl::Status filled = catalog_.AddAddresses(one.hits);
+      if (!filled.ok()) {
+        LogLimited(LogLevel::kError, "index_failed", {{"why", std::string(filled.message())}});
+      }
+      matched.matches.push_back(std::move(one));
+    }
+    if (!matched.matches.empty()) Post(std::move(matched));
+  };
+  // What is shed here is found by the next round, which looks back.
+  absl::Status queued = dispatcher_.Submit(WorkClass::kSearch, caller, std::move(task));
+  if (!queued.ok()) LogLimited(LogLevel::kWarning, "standing_match_shed");
+}
+
+void CoreDriver::Perform(SubscriptionBegun& output) {
+  auto it = subscriptions_.find(output.request);
+  if (it != subscriptions_.end()) it->second.on_begun(output.known_truncated);
+}
+
+void CoreDriver::Perform(SubscriptionHits& output) {
+  LearnContacts(output.hits);
+  auto it = subscriptions_.find(output.request);
+  if (it != subscriptions_.end()) it->second.on_hits(std::move(output.hits));
+}
+
+void CoreDriver::Perform(SubscriptionRound& output) {
+  auto it = subscriptions_.find(output.request);
+  if (it != subscriptions_.end()) it->second.on_round(output.summary);
+}
+
+void CoreDriver::Perform(SubscriptionEnded& output) {
+  auto it = subscriptions_.find(output.request);
+  if (it == subscriptions_.end()) return;
+  SubscriptionHandlers handlers = std::move(it->second);
+  subscriptions_.erase(it);
+  handlers.on_ended(output.why);
 }
 
 void CoreDriver::Perform(PageSpread& output) {
@@ -340,6 +395,23 @@ uint64_t CoreDriver::StartSearch(absl::string_view query, double recall, uint32_
 void CoreDriver::CancelSearch(uint64_t search) {
   loop_.Post([this, search] {
     if (searches_.erase(search) > 0) Handle(SearchCancelled{search});
+  });
+}
+
+uint64_t CoreDriver::StartSubscription(absl::string_view query, double recall,
+                                       absl::Duration timeout, SubscriptionHandlers handlers) {
+  uint64_t id = next_search_.fetch_add(1);
+  SubscribeRequested request{id, std::string(query), recall, timeout};
+  auto task = [this, id, request = std::move(request), handlers = std::move(handlers)]() mutable {
+    subscriptions_[id] = std::move(handlers);
+    Handle(request);
+  };
+  return loop_.TryPost(std::move(task)) ? id : 0;
+}
+
+void CoreDriver::CancelSubscription(uint64_t subscription) {
+  loop_.Post([this, subscription] {
+    if (subscriptions_.erase(subscription) > 0) Handle(SubscribeCancelled{subscription});
   });
 }
 

@@ -47,6 +47,10 @@ class CoreDriver {
   uint64_t StartSearch(absl::string_view query, double recall, uint32_t limit, uint32_t enough,
                        absl::Duration timeout, SearchHandlers handlers);
   void CancelSearch(uint64_t search);
+  // See Mesh::StartSubscription.
+  uint64_t StartSubscription(absl::string_view query, double recall, absl::Duration timeout,
+                             SubscriptionHandlers handlers);
+  void CancelSubscription(uint64_t subscription);
 
   // Signs what is dirty and spreads it, soon. Calls that come while it works are served by one more
   // run.
@@ -111,6 +115,13 @@ class CoreDriver {
   void Perform(PageSpread& output);
   void Perform(Left& output);
   void Perform(FrameRefused& output);
+  void Perform(MatchStanding& output);
+  void Perform(SubscriptionBegun& output);
+  void Perform(SubscriptionHits& output);
+  void Perform(SubscriptionRound& output);
+  void Perform(SubscriptionEnded& output);
+  // Tells contacts that hits bring to the sink.
+  void LearnContacts(const std::vector<Hit>& hits);
 
   const PeerId self_;
   NodeLoop& loop_;
@@ -126,6 +137,7 @@ class CoreDriver {
   Random random_;
   const std::unique_ptr<Core> core_;
   std::map<uint64_t, Search> searches_;
+  std::map<uint64_t, SubscriptionHandlers> subscriptions_;
   std::function<void()> on_left_;
 
   std::atomic<uint64_t> next_search_{1};

@@ -93,6 +93,15 @@ class NodeImpl final : public Node, public Mesh {
 
   void CancelSearch(uint64_t search) override { driver_->CancelSearch(search); }
 
+  uint64_t StartSubscription(absl::string_view query, double recall, absl::Duration timeout,
+                             SubscriptionHandlers handlers) override {
+    return driver_->StartSubscription(query, recall, timeout, std::move(handlers));
+  }
+
+  void CancelSubscription(uint64_t subscription) override {
+    driver_->CancelSubscription(subscription);
+  }
+
   uint64_t StartFetch(FetchRequest request, FetchHandlers handlers) override;
 
   void CancelFetch(uint64_t fetch) override { fetcher_->Cancel(fetch); }

@@ -17,6 +17,7 @@ Overloaded(Ts...) -> Overloaded<Ts...>;
 
 constexpr size_t kFraming = 5 + 9 + 22;  // gRPC prefix, HTTP/2 frame header, TLS record.
 constexpr size_t kId = 34;               // 32 bytes, tag, length.
+constexpr size_t kSubscription = 18;
 constexpr size_t kFixed64 = 9;
 constexpr size_t kVarint = 3;
 
@@ -46,7 +47,8 @@ size_t SizeOf(const Hit& hit) {
 
 size_t SizeOf(const std::variant<QueryPayload, PagePayload>& payload) {
   if (const auto* query = std::get_if<QueryPayload>(&payload)) {
-    return 4 + query->query.size() + kVarint;
+    const size_t standing = query->standing.has_value() ? 2 + kSubscription + 2 * kVarint : 0;
+    return 4 + query->query.size() + kVarint + standing;
   }
   const auto& page = std::get<PagePayload>(payload);
   return 2 + SizeOf(page.page, page.has_body) + SizeOf(page.peer_page, true);
@@ -78,6 +80,11 @@ size_t FrameSize(const Frame& frame) {
           [](const Measure&) -> size_t { return 2 * kVarint + 10 * kFixed64; },
           [](const MeasureAck&) -> size_t { return kVarint; },
           [](const OpenStream& f) { return 2 + f.method.size(); },
+          [](const StandingHits& f) {
+            size_t size = kSubscription;
+            for (const Hit& hit : f.hits) size += SizeOf(hit);
+            return size;
+          },
       },
       frame);
   return kFraming + 3 + content;
@@ -91,9 +98,9 @@ size_t FrameKind(const Frame& frame) {
 
 absl::string_view FrameKindName(size_t kind) {
   constexpr absl::string_view kNames[] = {
-      "hello",   "join",          "forward_join", "neighbor_ask", "neighbor_reply", "disconnect",
-      "shuffle", "shuffle_reply", "cast_query",   "answer",       "page_want",      "page_body",
-      "measure", "measure_ack",   "open_stream",  "cast_page"};
+      "hello",   "join",          "forward_join", "neighbor_ask",  "neighbor_reply", "disconnect",
+      "shuffle", "shuffle_reply", "cast_query",   "answer",        "page_want",      "page_body",
+      "measure", "measure_ack",   "open_stream",  "standing_hits", "cast_page"};
   static_assert(std::size(kNames) == kFrameKinds);
   return kNames[kind];
 }

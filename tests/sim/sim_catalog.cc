@@ -40,7 +40,31 @@ bool IsSigned(const Frame& frame) {
   return payload == nullptr || (fine(payload->page) && fine(payload->peer_page));
 }
 
-PageOutcome SimCatalog::Store(const PagePtr& page, bool has_body, absl::Time now) {
+std::vector<uint32_t> SimCatalog::Arrive(const Page& page, absl::Time now) {
+  using Name = std::pair<RecordKind, absl::string_view>;
+  absl::btree_map<Name, std::pair<uint64_t, absl::Time>> before;
+  auto old = pages_.find(page.header.key);
+  if (old != pages_.end()) {
+    const std::vector<Record>& records = old->second->records;
+    for (size_t i = 0; i < records.size(); ++i) {
+      before[{records[i].kind, records[i].name}] = {records[i].version,
+                                                    arrived_[page.header.key][i]};
+    }
+  }
+  std::vector<absl::Time> times;
+  std::vector<uint32_t> fresh;
+  for (const Record& record : page.records) {
+    auto known = before.find({record.kind, record.name});
+    const bool same = known != before.end() && known->second.first >= record.version;
+    if (!same) fresh.push_back(static_cast<uint32_t>(times.size()));
+    times.push_back(same ? known->second.second : now);
+  }
+  arrived_[page.header.key] = std::move(times);
+  return fresh;
+}
+
+PageOutcome SimCatalog::Store(const PagePtr& page, bool has_body, absl::Time now,
+                              std::vector<uint32_t>* fresh) {
   const PageHeader& header = page->header;
   PANAL_CHECK(IsSigned(header));
   if (header.expires_ms <= ToMilliseconds(now)) return PageOutcome::kStale;
@@ -55,6 +79,8 @@ PageOutcome SimCatalog::Store(const PagePtr& page, bool has_body, absl::Time now
     ++kept_;
   }
   if (has_body) {
+    std::vector<uint32_t> came = Arrive(*page, now);
+    if (fresh != nullptr) *fresh = std::move(came);
     pages_[header.key] = page;
   } else if (header.expires_ms > it->second->header.expires_ms) {
     auto refreshed = std::make_shared<Page>(*it->second);
@@ -78,7 +104,10 @@ IndexAnswered SimCatalog::Search(const QueryIndex& query, absl::Time now) {
   HitLimit limit(query.limit);
   for (const auto& [key, page] : pages_) {
     if (page->header.expires_ms <= ToMilliseconds(now)) continue;
-    for (const Record& record : page->records) {
+    const std::vector<absl::Time>& arrived = arrived_[key];
+    for (size_t i = 0; i < page->records.size(); ++i) {
+      const Record& record = page->records[i];
+      if (now - arrived[i] > query.arrived_within) continue;
       if (!Matches(*parsed, record, key.publisher)) continue;
       Hit hit{record, {key.publisher, AddressesOf(key.publisher)}, VersionOf(key.publisher)};
       const HitLimit::Verdict verdict = limit.Take(hit);
@@ -89,6 +118,21 @@ IndexAnswered SimCatalog::Search(const QueryIndex& query, absl::Time now) {
     }
   }
   return answer;
+}
+
+StandingMatched SimCatalog::Match(const MatchStanding& match) const {
+  StandingMatched matched;
+  for (const StandingQuery& standing : *match.queries) {
+    StandingMatch one{.subscription = standing.subscription};
+    for (const Hit& record : match.records) {
+      const PeerId& publisher = record.publisher.id;
+      if (!Matches(standing.query, record.record, publisher)) continue;
+      one.hits.push_back(
+          {record.record, {publisher, AddressesOf(publisher)}, VersionOf(publisher)});
+    }
+    if (!one.hits.empty()) matched.matches.push_back(std::move(one));
+  }
+  return matched;
 }
 
 std::vector<PagePtr> SimCatalog::OwnPages() const {

@@ -35,10 +35,13 @@ class SimCatalog {
   SimCatalog(const PeerId& owner, size_t kept_max) : owner_(owner), kept_max_(kept_max) {}
 
   // What StorePage brings about (data/catalog, C2).
-  PageOutcome Store(const PagePtr& page, bool has_body, absl::Time now);
+  // `fresh`, where it is given: the places of the records that are new here, or newer.
+  PageOutcome Store(const PagePtr& page, bool has_body, absl::Time now,
+                    std::vector<uint32_t>* fresh = nullptr);
   // A kept or own page with its body; null when it is not here or expired.
   PagePtr Load(const PageKey& key, absl::Time now) const;
   IndexAnswered Search(const QueryIndex& query, absl::Time now);
+  StandingMatched Match(const MatchStanding& match) const;
 
   // Own pages, ascending by number.
   std::vector<PagePtr> OwnPages() const;
@@ -50,11 +53,15 @@ class SimCatalog {
 
  private:
   std::vector<std::string> AddressesOf(const PeerId& publisher) const;
+  // What `page` brings: notes when, and returns the places.
+  std::vector<uint32_t> Arrive(const Page& page, absl::Time now);
   uint64_t VersionOf(const PeerId& publisher) const;
 
   const PeerId owner_;
   const size_t kept_max_;
   absl::btree_map<PageKey, PagePtr> pages_;
+  // When the records of a page came here or changed, by their place.
+  absl::btree_map<PageKey, std::vector<absl::Time>> arrived_;
   size_t kept_ = 0;
   uint64_t evaluated_ = 0;
 };

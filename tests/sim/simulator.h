@@ -81,6 +81,8 @@ struct SimulationOptions {
   std::function<absl::Duration(PeerIndex from, PeerIndex to, Frame& frame)> tamper;
   // Called with every frame that is sent over a link that is up: the global observer.
   std::function<void(PeerIndex from, PeerIndex to, const Frame&)> on_frame;
+  // Called with everything that a peer's core asks for, before it is done.
+  std::function<void(PeerIndex peer, const Output&)> on_output;
 };
 
 // What makes a peer slow.

@@ -470,6 +470,7 @@ class Simulation::Impl {
     for (Output& output : outputs) {
       if (!IsSame(index, life)) break;  // Left ended it.
       Trace(output.index());
+      if (options_.on_output) options_.on_output(index, output);
       std::visit([&](auto& value) { Perform(index, value); }, output);
     }
     feeding_ = false;
@@ -532,8 +533,19 @@ class Simulation::Impl {
         Feed(index, PageStored{store.token, PageOutcome::kKept});
         return;
       }
-      PageOutcome outcome = peers_[index].catalog->Store(store.page, store.has_body, now_);
-      Feed(index, PageStored{store.token, outcome});
+      PageStored stored{.token = store.token};
+      stored.outcome =
+          peers_[index].catalog->Store(store.page, store.has_body, now_, &stored.fresh);
+      Feed(index, std::move(stored));
+    });
+  }
+
+  void Perform(PeerIndex index, const MatchStanding& match) {
+    uint32_t life = peers_[index].life;
+    At(options_.index_time, [=, this] {
+      if (!IsSame(index, life)) return;
+      StandingMatched matched = peers_[index].catalog->Match(match);
+      if (!matched.matches.empty()) Feed(index, std::move(matched));
     });
   }
 
@@ -564,9 +576,9 @@ class Simulation::Impl {
     });
   }
 
-  void Perform(PeerIndex index, const NeighborUp&) {}
-
-  void Perform(PeerIndex index, const NeighborDown&) {}
+  // What only on_output is for.
+  template <typename T>
+  void Perform(PeerIndex, const T&) {}
 
   void Perform(PeerIndex index, const RememberPeers& remember) {
     std::vector<PeerContact>& kept = peers_[index].remembered;

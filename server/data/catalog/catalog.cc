@@ -182,7 +182,8 @@ absl::StatusOr<std::vector<DirtyPage>> SqliteCatalog::DirtyPages(int limit) {
 }
 
 absl::Status SqliteCatalog::StoreOwnPage(const Page& page) {
-  return writer_.Write([&](Connection& db) { return catalog::StoreOwnPage(db, page); });
+  const int64_t now_ms = ToMs(absl::Now());
+  return writer_.Write([&](Connection& db) { return catalog::StoreOwnPage(db, page, now_ms); });
 }
 
 absl::StatusOr<std::vector<PagePtr>> SqliteCatalog::OwnPages(const PeerId& self, int64_t after,
@@ -194,10 +195,10 @@ absl::StatusOr<std::vector<PagePtr>> SqliteCatalog::OwnPages(const PeerId& self,
 // --- Pages kept for others
 // --------------------------------------------------------------------------
 
-absl::StatusOr<StorePageResult> SqliteCatalog::StorePage(const Page& page, bool has_body,
-                                                         absl::Time now) {
-  return WithWriter<StorePageResult>(writer_, JobKind::kAdds, [&](Connection& db) {
-    return catalog::StorePage(db, options_, page, has_body, ToMs(now));
+absl::StatusOr<StoredPage> SqliteCatalog::KeepPage(const Page& page, bool has_body,
+                                                   absl::Time now) {
+  return WithWriter<StoredPage>(writer_, JobKind::kAdds, [&](Connection& db) {
+    return catalog::KeepPage(db, options_, page, has_body, ToMs(now));
   });
 }
 
@@ -225,6 +226,19 @@ absl::StatusOr<SearchResult> SqliteCatalog::Search(const Query& query, int limit
   return WithReader<SearchResult>(readers_, [&](Connection& db) {
     return catalog::Search(db, query, limit, time_max, ToMs(now));
   });
+}
+
+absl::StatusOr<SearchResult> SqliteCatalog::SearchArrivals(const Query& query, int limit,
+                                                           absl::Duration time_max, absl::Time now,
+                                                           absl::Duration within) {
+  return WithReader<SearchResult>(readers_, [&](Connection& db) {
+    return catalog::SearchArrivals(db, query, limit, time_max, ToMs(now), ToMs(now - within));
+  });
+}
+
+absl::Status SqliteCatalog::AddAddresses(std::vector<Hit>& hits) {
+  PANAL_ASSIGN_OR_RETURN(ReaderPool::Reader reader, readers_.Acquire());
+  return catalog::AddAddresses(reader.connection(), hits);
 }
 
 absl::StatusOr<std::vector<PeerContact>> SqliteCatalog::FindPeers(absl::string_view prefix,

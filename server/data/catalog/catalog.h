@@ -106,6 +106,12 @@ struct KeptPage {
 
 enum class StorePageResult { kStored, kRefreshed, kStale, kFull, kBodyMissing };
 
+struct StoredPage {
+  StorePageResult result = StorePageResult::kStored;
+  // Places in the page of the records that are new here, or newer than they were here.
+  std::vector<uint32_t> fresh;
+};
+
 struct SearchResult {
   std::vector<Hit>
       hits;  // Publisher contact from its newest kept peer page, addresses may be empty.
@@ -199,8 +205,15 @@ class Catalog {
   // --- Pages kept for others
   // ------------------------------------------------------------------------ Keeps a verified page.
   // `has_body` false: a refresh, kBodyMissing when the body is not here.
-  virtual absl::StatusOr<StorePageResult> StorePage(const Page& page, bool has_body,
-                                                    absl::Time now) = 0;
+  virtual absl::StatusOr<StoredPage> KeepPage(const Page& page, bool has_body, absl::Time now) = 0;
+
+  // KeepPage, without which records are new.
+  absl::StatusOr<StorePageResult> StorePage(const Page& page, bool has_body, absl::Time now) {
+    absl::StatusOr<StoredPage> stored = KeepPage(page, has_body, now);
+    if (!stored.ok()) return stored.status();
+    return stored->result;
+  }
+
   virtual absl::StatusOr<PagePtr> FindPage(const PageKey& key) = 0;  // FILE_NOT_FOUND
   // Drops expired pages. Returns how many.
   virtual absl::StatusOr<int64_t> DropExpiredPages(absl::Time now) = 0;
@@ -212,6 +225,12 @@ class Catalog {
   // the limit.
   virtual absl::StatusOr<SearchResult> Search(const Query& query, int limit,
                                               absl::Duration time_max, absl::Time now) = 0;
+  // The same over the records that came here, or changed, within `within` before `now`.
+  virtual absl::StatusOr<SearchResult> SearchArrivals(const Query& query, int limit,
+                                                      absl::Duration time_max, absl::Time now,
+                                                      absl::Duration within) = 0;
+  // Fills in what is known of the publishers of `hits`, as Search does.
+  virtual absl::Status AddAddresses(std::vector<Hit>& hits) = 0;
   // Peers whose id begins with `prefix`, from kept peer pages and known peers, at most `limit`.
   virtual absl::StatusOr<std::vector<PeerContact>> FindPeers(absl::string_view prefix,
                                                              int limit) = 0;

@@ -47,13 +47,16 @@ class SqliteCatalog final : public Catalog {
   absl::StatusOr<std::vector<PagePtr>> OwnPages(const PeerId& self, int64_t after,
                                                 int limit) override;
 
-  absl::StatusOr<StorePageResult> StorePage(const Page& page, bool has_body,
-                                            absl::Time now) override;
+  absl::StatusOr<StoredPage> KeepPage(const Page& page, bool has_body, absl::Time now) override;
   absl::StatusOr<PagePtr> FindPage(const PageKey& key) override;
   absl::StatusOr<int64_t> DropExpiredPages(absl::Time now) override;
 
   absl::StatusOr<SearchResult> Search(const Query& query, int limit, absl::Duration time_max,
                                       absl::Time now) override;
+  absl::StatusOr<SearchResult> SearchArrivals(const Query& query, int limit,
+                                              absl::Duration time_max, absl::Time now,
+                                              absl::Duration within) override;
+  absl::Status AddAddresses(std::vector<Hit>& hits) override;
   absl::StatusOr<std::vector<PeerContact>> FindPeers(absl::string_view prefix, int limit) override;
 
   absl::Status RememberPeers(const std::vector<PeerContact>& peers, absl::Time now) override;

@@ -91,10 +91,16 @@ absl::StatusOr<std::vector<int64_t>> RecordKeys(Connection& db, int64_t page) {
   return DecodeKeys(row.Bytes(0), db.path());
 }
 
+// The rows of a page's records in the order of its body, and the places of those that are new.
+struct ReplacedRecords {
+  std::vector<int64_t> keys;
+  std::vector<uint32_t> fresh;
+};
+
 // Makes the rows of page `page` those of `records`, where the old rows are `old_keys`.
-absl::StatusOr<std::vector<int64_t>> ReplaceRecords(Connection& db, int64_t page,
-                                                    const std::vector<int64_t>& old_keys,
-                                                    const std::vector<Record>& records) {
+absl::StatusOr<ReplacedRecords> ReplaceRecords(Connection& db, int64_t page,
+                                               const std::vector<int64_t>& old_keys,
+                                               const std::vector<Record>& records, int64_t now_ms) {
   using Name = std::pair<RecordKind, std::string>;
   // A multimap: a publisher may have signed a key twice.
   std::multimap<Name, RecordRow> old;
@@ -103,34 +109,39 @@ absl::StatusOr<std::vector<int64_t>> ReplaceRecords(Connection& db, int64_t page
     Name name(row.record.kind, row.record.name);
     old.emplace(std::move(name), std::move(row));
   }
-  std::vector<int64_t> keys;
-  std::vector<const Record*> added;
-  for (const Record& record : records) {
+  ReplacedRecords replaced;
+  std::vector<uint32_t> added;
+  for (uint32_t place = 0; place < records.size(); ++place) {
+    const Record& record = records[place];
     auto same = old.find(Name(record.kind, record.name));
     if (same == old.end()) {
-      added.push_back(&record);
-      keys.push_back(0);
+      added.push_back(place);
+      replaced.fresh.push_back(place);
+      replaced.keys.push_back(0);
       continue;
     }
-    PANAL_RETURN_IF_ERROR(UpdateRecord(db, same->second, record));
-    keys.push_back(same->second.key);
+    if (record.version > same->second.record.version) replaced.fresh.push_back(place);
+    PANAL_RETURN_IF_ERROR(UpdateRecord(db, same->second, record, now_ms));
+    replaced.keys.push_back(same->second.key);
     old.erase(same);
   }
   for (const auto& [name, row] : old) PANAL_RETURN_IF_ERROR(DeleteRecord(db, row));
-  auto next = added.begin();
-  for (int64_t& key : keys) {
-    if (key != 0) continue;
-    PANAL_ASSIGN_OR_RETURN(key, InsertRecord(db, page, **next++));
+  for (uint32_t place : added) {
+    PANAL_ASSIGN_OR_RETURN(replaced.keys[place], InsertRecord(db, page, records[place], now_ms));
   }
-  return keys;
+  return replaced;
 }
 
-absl::Status StoreBody(Connection& db, int64_t key, const std::vector<int64_t>& old_keys,
-                       const Page& page) {
-  PANAL_ASSIGN_OR_RETURN(std::vector<int64_t> keys,
-                         ReplaceRecords(db, key, old_keys, page.records));
-  return db.Run("INSERT OR REPLACE INTO page_body(page, records, body) VALUES(?, ?, ?)", key,
-                Blob{EncodeKeys(keys)}, Blob{page.body});
+// Returns the places of the records that are new.
+absl::StatusOr<std::vector<uint32_t>> StoreBody(Connection& db, int64_t key,
+                                                const std::vector<int64_t>& old_keys,
+                                                const Page& page, int64_t now_ms) {
+  PANAL_ASSIGN_OR_RETURN(ReplacedRecords replaced,
+                         ReplaceRecords(db, key, old_keys, page.records, now_ms));
+  PANAL_RETURN_IF_ERROR(
+      db.Run("INSERT OR REPLACE INTO page_body(page, records, body) VALUES(?, ?, ?)", key,
+             Blob{EncodeKeys(replaced.keys)}, Blob{page.body}));
+  return std::move(replaced.fresh);
 }
 
 absl::Status DropPage(Connection& db, int64_t page) {
@@ -144,7 +155,7 @@ absl::Status DropPage(Connection& db, int64_t page) {
 }
 
 absl::StatusOr<StoreOutcome> ReplaceKept(Connection& db, const KeptHeader& kept, const Page& page,
-                                         bool has_body) {
+                                         bool has_body, int64_t now_ms) {
   const PageHeader& old = kept.header;
   const PageHeader& header = page.header;
   StoreOutcome stale{.result = StorePageResult::kStale,
@@ -163,8 +174,9 @@ absl::StatusOr<StoreOutcome> ReplaceKept(Connection& db, const KeptHeader& kept,
   PANAL_RETURN_IF_ERROR(UpdateHeader(db, kept.key, header));
   if (same_body) return StoreOutcome{.result = StorePageResult::kRefreshed};
   PANAL_ASSIGN_OR_RETURN(std::vector<int64_t> keys, RecordKeys(db, kept.key));
-  PANAL_RETURN_IF_ERROR(StoreBody(db, kept.key, keys, page));
-  return StoreOutcome{.result = StorePageResult::kStored};
+  StoreOutcome stored;
+  PANAL_ASSIGN_OR_RETURN(stored.fresh, StoreBody(db, kept.key, keys, page, now_ms));
+  return stored;
 }
 
 absl::StatusOr<bool> HasRoom(Connection& db, const CatalogOptions& options,
@@ -185,8 +197,8 @@ absl::StatusOr<bool> MakeRoom(Connection& db, const CatalogOptions& options,
 
 }  // namespace
 
-absl::StatusOr<StoreOutcome> ReplacePage(Connection& db, const Page& page, bool has_body,
-                                         bool own) {
+absl::StatusOr<StoreOutcome> ReplacePage(Connection& db, const Page& page, bool has_body, bool own,
+                                         int64_t now_ms) {
   PANAL_RETURN_IF_ERROR(CheckLimits(page));
   PANAL_ASSIGN_OR_RETURN(std::optional<KeptHeader> kept, FindHeader(db, page.header.key));
   bool not_newer = kept && (kept->header.version < page.header.version ||
@@ -197,27 +209,31 @@ absl::StatusOr<StoreOutcome> ReplacePage(Connection& db, const Page& page, bool 
     PANAL_RETURN_IF_ERROR(DropPage(db, kept->key));
     kept.reset();
   }
-  if (kept) return ReplaceKept(db, *kept, page, has_body);
+  if (kept) return ReplaceKept(db, *kept, page, has_body, now_ms);
   if (!has_body) return StoreOutcome{.result = StorePageResult::kBodyMissing};
   PANAL_RETURN_IF_ERROR(InsertHeader(db, page.header, own));
-  PANAL_RETURN_IF_ERROR(StoreBody(db, db.LastInsertKey(), {}, page));
-  return StoreOutcome{.result = StorePageResult::kStored};
+  StoreOutcome stored;
+  PANAL_ASSIGN_OR_RETURN(stored.fresh, StoreBody(db, db.LastInsertKey(), {}, page, now_ms));
+  return stored;
 }
 
-absl::StatusOr<StorePageResult> StorePage(Connection& db, const CatalogOptions& options,
-                                          const Page& page, bool has_body, int64_t now_ms) {
+absl::StatusOr<StoredPage> KeepPage(Connection& db, const CatalogOptions& options, const Page& page,
+                                    bool has_body, int64_t now_ms) {
   PANAL_RETURN_IF_ERROR(CheckLimits(page));
-  if (static_cast<int64_t>(page.header.expires_ms) <= now_ms) return StorePageResult::kStale;
+  if (static_cast<int64_t>(page.header.expires_ms) <= now_ms) {
+    return StoredPage{.result = StorePageResult::kStale};
+  }
   const PageKey& key = page.header.key;
   PANAL_ASSIGN_OR_RETURN(int64_t known,
                          db.QueryInt(0, "SELECT 1 FROM page WHERE publisher = ? AND number = ?",
                                      Blob{key.publisher.view()}, static_cast<int64_t>(key.number)));
   if (known == 0 && has_body) {
     PANAL_ASSIGN_OR_RETURN(bool room, MakeRoom(db, options, key.publisher, now_ms));
-    if (!room) return StorePageResult::kFull;
+    if (!room) return StoredPage{.result = StorePageResult::kFull};
   }
-  PANAL_ASSIGN_OR_RETURN(StoreOutcome outcome, ReplacePage(db, page, has_body, /*own=*/false));
-  return outcome.result;
+  PANAL_ASSIGN_OR_RETURN(StoreOutcome outcome,
+                         ReplacePage(db, page, has_body, /*own=*/false, now_ms));
+  return StoredPage{outcome.result, std::move(outcome.fresh)};
 }
 
 absl::StatusOr<PagePtr> FindPage(Connection& db, const PageKey& key) {

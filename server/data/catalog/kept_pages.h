@@ -21,15 +21,18 @@ struct StoreOutcome {
   // kStale: the version that is kept, and whether it is the same one with another body.
   int64_t kept_version = 0;
   bool conflict = false;
+  // Places in the page of the records that are new, or newer.
+  std::vector<uint32_t> fresh;
 };
 
 // Stores a page where rule C2 allows it. Only records that changed touch the index. No limit on
 // pages.
-absl::StatusOr<StoreOutcome> ReplacePage(Connection& db, const Page& page, bool has_body, bool own);
+absl::StatusOr<StoreOutcome> ReplacePage(Connection& db, const Page& page, bool has_body, bool own,
+                                         int64_t now_ms);
 
 // ReplacePage for another peer's page, within the limits of `options`.
-absl::StatusOr<StorePageResult> StorePage(Connection& db, const CatalogOptions& options,
-                                          const Page& page, bool has_body, int64_t now_ms);
+absl::StatusOr<StoredPage> KeepPage(Connection& db, const CatalogOptions& options, const Page& page,
+                                    bool has_body, int64_t now_ms);
 absl::StatusOr<PagePtr> FindPage(Connection& db, const PageKey& key);
 
 // Drops at most `limit` pages that expired at `now_ms` or before; own pages only when deleted.

@@ -153,10 +153,10 @@ absl::StatusOr<std::vector<DirtyPage>> DirtyPages(Connection& db, int limit) {
   }
 }
 
-absl::Status StoreOwnPage(Connection& db, const Page& page) {
+absl::Status StoreOwnPage(Connection& db, const Page& page, int64_t now_ms) {
   auto number = static_cast<int64_t>(page.header.key.number);
   PANAL_ASSIGN_OR_RETURN(StoreOutcome outcome,
-                         ReplacePage(db, page, /*has_body=*/true, /*own=*/true));
+                         ReplacePage(db, page, /*has_body=*/true, /*own=*/true, now_ms));
   if (outcome.result == StorePageResult::kStale) {
     PANAL_ASSIGN_OR_RETURN(int64_t given,
                            db.QueryInt(0, "SELECT version FROM own_page WHERE number = ?", number));

@@ -36,7 +36,7 @@ absl::StatusOr<int64_t> ResizeRecord(Connection& db, int64_t page, int64_t old_s
 absl::Status SetPeerRecord(Connection& db, const Record& record);
 absl::Status MarkAllPagesDirty(Connection& db);
 absl::StatusOr<std::vector<DirtyPage>> DirtyPages(Connection& db, int limit);
-absl::Status StoreOwnPage(Connection& db, const Page& page);
+absl::Status StoreOwnPage(Connection& db, const Page& page, int64_t now_ms);
 absl::StatusOr<std::vector<PagePtr>> OwnPages(Connection& db, const PeerId& self, int64_t after,
                                               int limit);
 

@@ -190,4 +190,20 @@ QueryPlan PlanQuery(const Query& query, int64_t now_ms) {
   return plan;
 }
 
+QueryPlan PlanArrivals(const Query& query, int64_t now_ms, int64_t since_ms) {
+  Filters filters(query.root());
+  QueryPlan plan;
+  plan.sql = absl::StrCat("SELECT ", kRecordColumns,
+                          ", p.publisher FROM record r INDEXED BY record_arrived CROSS JOIN page p "
+                          "ON p.key = r.page WHERE r.arrived_ms >= ? AND p.expires_ms > ?");
+  plan.values.emplace_back(since_ms);
+  plan.values.emplace_back(now_ms);
+  for (const std::string& condition : filters.conditions()) {
+    absl::StrAppend(&plan.sql, " AND ", condition);
+  }
+  plan.values.insert(plan.values.end(), filters.values().begin(), filters.values().end());
+  absl::StrAppend(&plan.sql, " ORDER BY r.arrived_ms DESC");
+  return plan;
+}
+
 }  // namespace panal::catalog

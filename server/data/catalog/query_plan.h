@@ -21,4 +21,8 @@ struct QueryPlan {
 // publisher that every match fulfills are left to SQLite, before a record is decoded.
 QueryPlan PlanQuery(const Query& query, int64_t now_ms);
 
+// The same over records that came at `since_ms` or later, the newest first; when they came drives
+// the search.
+QueryPlan PlanArrivals(const Query& query, int64_t now_ms, int64_t since_ms);
+
 }  // namespace panal::catalog

@@ -43,28 +43,31 @@ absl::StatusOr<RecordRow> ReadRecord(Connection& db, int64_t key) {
   return RecordFrom(row, db.path());
 }
 
-absl::StatusOr<int64_t> InsertRecord(Connection& db, int64_t page, const Record& record) {
+absl::StatusOr<int64_t> InsertRecord(Connection& db, int64_t page, const Record& record,
+                                     int64_t now_ms) {
   PANAL_RETURN_IF_ERROR(
-      db.Run("INSERT INTO record(page, kind, id, size, version, name, attributes, addresses) "
-             "VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+      db.Run("INSERT INTO record(page, kind, id, size, version, name, attributes, addresses, "
+             "arrived_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
              page, static_cast<int64_t>(record.kind), Blob{record.id.view()},
              static_cast<int64_t>(record.size_bytes), static_cast<int64_t>(record.version),
              absl::string_view(record.name), Blob{EncodeAttributes(record.attributes)},
-             Blob{EncodeAddresses(record.addresses)}));
+             Blob{EncodeAddresses(record.addresses)}, now_ms));
   int64_t key = db.LastInsertKey();
   PANAL_RETURN_IF_ERROR(AddWords(db, key, IndexText(record)));
   return key;
 }
 
-absl::Status UpdateRecord(Connection& db, const RecordRow& old, const Record& record) {
+absl::Status UpdateRecord(Connection& db, const RecordRow& old, const Record& record,
+                          int64_t now_ms) {
   if (old.record == record) return absl::OkStatus();
   PANAL_RETURN_IF_ERROR(db.Run(
       "UPDATE record SET kind = ?2, id = ?3, size = ?4, version = ?5, name = ?6, attributes = ?7, "
-      "addresses = ?8 WHERE key = ?1",
+      "addresses = ?8, arrived_ms = CASE WHEN version < ?5 THEN ?9 ELSE arrived_ms END "
+      "WHERE key = ?1",
       old.key, static_cast<int64_t>(record.kind), Blob{record.id.view()},
       static_cast<int64_t>(record.size_bytes), static_cast<int64_t>(record.version),
       absl::string_view(record.name), Blob{EncodeAttributes(record.attributes)},
-      Blob{EncodeAddresses(record.addresses)}));
+      Blob{EncodeAddresses(record.addresses)}, now_ms));
   std::string old_text = IndexText(old.record);
   std::string text = IndexText(record);
   if (text == old_text) return absl::OkStatus();

@@ -24,10 +24,13 @@ absl::StatusOr<RecordRow> RecordFrom(const Statement& row, absl::string_view pat
 
 // Error: CATALOG_CORRUPT where there is no such row.
 absl::StatusOr<RecordRow> ReadRecord(Connection& db, int64_t key);
-// Returns its key.
-absl::StatusOr<int64_t> InsertRecord(Connection& db, int64_t page, const Record& record);
-// Touches the row only when the record changed, and the index only when its words did.
-absl::Status UpdateRecord(Connection& db, const RecordRow& old, const Record& record);
+// Returns its key. `now_ms`: when the record came.
+absl::StatusOr<int64_t> InsertRecord(Connection& db, int64_t page, const Record& record,
+                                     int64_t now_ms);
+// Touches the row only when the record changed, the index only when its words did, and when it came
+// only when its version rose.
+absl::Status UpdateRecord(Connection& db, const RecordRow& old, const Record& record,
+                          int64_t now_ms);
 absl::Status DeleteRecord(Connection& db, const RecordRow& row);
 
 }  // namespace panal::catalog

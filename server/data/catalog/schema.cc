@@ -81,7 +81,8 @@ END;
 CREATE TABLE record(
   key INTEGER PRIMARY KEY, page INTEGER NOT NULL, kind INTEGER NOT NULL, id BLOB NOT NULL,
   size INTEGER NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, attributes BLOB NOT NULL,
-  addresses BLOB NOT NULL);
+  addresses BLOB NOT NULL, arrived_ms INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX record_arrived ON record(arrived_ms);
 CREATE INDEX record_id ON record(id);
 CREATE INDEX record_object ON record(kind) WHERE kind = 3;
 CREATE INDEX record_peer ON record(id) WHERE kind = 4;
@@ -96,6 +97,12 @@ CREATE TABLE kept_content(id BLOB PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO kept_content SELECT id FROM content
   WHERE NOT EXISTS (SELECT 1 FROM published WHERE published.id = content.id);
 INSERT INTO setting VALUES('contents_adopted', x'31');
+)sql";
+
+// From version 2: when a record came here, or changed. What is here came long ago.
+constexpr char kFromVersion2[] = R"sql(
+ALTER TABLE record ADD COLUMN arrived_ms INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX record_arrived ON record(arrived_ms);
 )sql";
 
 absl::Status Configure(Connection& connection, int cache_kib) {
@@ -172,7 +179,11 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenDatabase(const std::string& path
       connection->RunScript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA "
                             "journal_size_limit = 67108864;"));
   if (version == 0) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kTables));
-  if (version == 1) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kFromVersion1));
+  if (version == 1) {
+    PANAL_RETURN_IF_ERROR(
+        MakeCurrent(*connection, absl::StrCat(kFromVersion1, kFromVersion2).c_str()));
+  }
+  if (version == 2) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kFromVersion2));
   return connection;
 }
 

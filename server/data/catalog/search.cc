@@ -78,6 +78,24 @@ absl::Status Collect(Connection& db, const Query& query, const QueryPlan& plan, 
   }
 }
 
+absl::StatusOr<SearchResult> Run(Connection& db, const Query& query, const QueryPlan& plan,
+                                 int limit, absl::Duration time_max) {
+  SearchResult result;
+  {
+    TimeLimit time(db, time_max);
+    HitLimit hit_limit(static_cast<uint32_t>(std::max(limit, 0)));
+    PANAL_RETURN_IF_ERROR(Collect(db, query, plan, std::move(hit_limit), time, result));
+  }
+  // Where words are rarer, they say more. Among equals the order of the index, newest first, stays.
+  std::stable_sort(result.hits.begin(), result.hits.end(), [](const Hit& a, const Hit& b) {
+    return a.record.name.size() < b.record.name.size();
+  });
+  PANAL_RETURN_IF_ERROR(AddAddresses(db, result.hits));
+  return result;
+}
+
+}  // namespace
+
 absl::Status AddAddresses(Connection& db, std::vector<Hit>& hits) {
   absl::flat_hash_map<PeerId, PublishedContact> known;
   for (Hit& hit : hits) {
@@ -91,23 +109,15 @@ absl::Status AddAddresses(Connection& db, std::vector<Hit>& hits) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
 absl::StatusOr<SearchResult> Search(Connection& db, const Query& query, int limit,
                                     absl::Duration time_max, int64_t now_ms) {
-  SearchResult result;
-  QueryPlan plan = PlanQuery(query, now_ms);
-  {
-    TimeLimit time(db, time_max);
-    HitLimit hit_limit(static_cast<uint32_t>(std::max(limit, 0)));
-    PANAL_RETURN_IF_ERROR(Collect(db, query, plan, std::move(hit_limit), time, result));
-  }
-  // Where words are rarer, they say more. Among equals the order of the index, newest first, stays.
-  std::stable_sort(result.hits.begin(), result.hits.end(), [](const Hit& a, const Hit& b) {
-    return a.record.name.size() < b.record.name.size();
-  });
-  PANAL_RETURN_IF_ERROR(AddAddresses(db, result.hits));
-  return result;
+  return Run(db, query, PlanQuery(query, now_ms), limit, time_max);
+}
+
+absl::StatusOr<SearchResult> SearchArrivals(Connection& db, const Query& query, int limit,
+                                            absl::Duration time_max, int64_t now_ms,
+                                            int64_t since_ms) {
+  return Run(db, query, PlanArrivals(query, now_ms, since_ms), limit, time_max);
 }
 
 }  // namespace panal::catalog

@@ -14,5 +14,9 @@ inline constexpr int kStepsPerClockLook = 2000;
 
 absl::StatusOr<SearchResult> Search(Connection& db, const Query& query, int limit,
                                     absl::Duration time_max, int64_t now_ms);
+absl::StatusOr<SearchResult> SearchArrivals(Connection& db, const Query& query, int limit,
+                                            absl::Duration time_max, int64_t now_ms,
+                                            int64_t since_ms);
+absl::Status AddAddresses(Connection& db, std::vector<Hit>& hits);
 
 }  // namespace panal::catalog

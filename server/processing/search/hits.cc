@@ -9,11 +9,10 @@
 #include "common/model/frame.h"
 
 namespace panal {
-namespace {
 
 // A digest, not the key itself: names are up to a kilobyte, and a weak hash could be made to
 // collide so that a stranger's record hides another.
-Sha256Digest KeyOf(const Hit& hit) {
+Sha256Digest RecordKeyOf(const Hit& hit) {
   ByteWriter key;
   key.Raw(hit.publisher.id.view());
   key.U8(static_cast<uint8_t>(hit.record.kind));
@@ -21,14 +20,12 @@ Sha256Digest KeyOf(const Hit& hit) {
   return Sha256(key.bytes());
 }
 
-}  // namespace
-
 void HitMerger::Add(std::vector<Hit> hits) {
   for (Hit& hit : hits) AddOne(std::move(hit));
 }
 
 void HitMerger::AddOne(Hit hit) {
-  const Sha256Digest key = KeyOf(hit);
+  const Sha256Digest key = RecordKeyOf(hit);
   auto known = seen_.find(key);
   if (known != seen_.end()) {
     const Seen& seen = known->second;

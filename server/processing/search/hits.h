@@ -54,6 +54,9 @@ class HitMerger {
   size_t takes_ = 0;
 };
 
+// Names the record of a hit: a digest of publisher, kind and name.
+Sha256Digest RecordKeyOf(const Hit& hit);
+
 // `hits` in parts that fit an answer each: at most kAnswerHitsMax hits and kAnswerHitsSizeMax
 // bytes. At least one part, which may be empty.
 std::vector<std::vector<Hit>> SplitIntoAnswers(std::vector<Hit> hits);

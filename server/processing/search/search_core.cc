@@ -7,6 +7,8 @@
 #include "server/processing/search/page_spreader.h"
 #include "server/processing/search/searcher.h"
 #include "server/processing/search/sizes.h"
+#include "server/processing/search/standing_visits.h"
+#include "server/processing/search/subscriber.h"
 #include "server/processing/search/visitor.h"
 
 namespace panal {
@@ -18,8 +20,10 @@ class SearchCoreImpl final : public SearchCore {
   SearchCoreImpl(PeerId self, const SearchOptions& options, Random& random)
       : sizes_(options),
         engine_(self, options, neighbors_, sizes_, random),
-        visitor_(options, neighbors_, tokens_),
+        standing_(self, options, neighbors_),
+        visitor_(options, neighbors_, tokens_, standing_),
         searcher_(options, neighbors_, sizes_, tokens_, random, engine_),
+        subscriber_(options, tokens_, random, searcher_, standing_),
         spreader_(self, options, neighbors_, sizes_, tokens_, random, engine_) {}
 
   void SetNeighbors(const std::vector<PeerId>& neighbors) override { neighbors_.Set(neighbors); }
@@ -71,6 +75,7 @@ class SearchCoreImpl final : public SearchCore {
     if (timer.kind == TimerKind::kBubble) engine_.OnTimer(timer.token, now, outputs);
     if (timer.kind == TimerKind::kSearch) searcher_.OnTimer(timer.token, outputs);
     if (timer.kind == TimerKind::kRefresh) spreader_.OnTimer(now, outputs);
+    if (timer.kind == TimerKind::kStanding) subscriber_.OnTimer(timer.token, now, outputs);
     Pump(now, outputs);
   }
 
@@ -83,6 +88,29 @@ class SearchCoreImpl final : public SearchCore {
 
   void OnSearchCancelled(const SearchCancelled& cancel, absl::Time, Outputs&) override {
     searcher_.OnCancelled(cancel.request);
+  }
+
+  void OnSubscribeRequested(const SubscribeRequested& request, absl::Time now,
+                            Outputs& outputs) override {
+    sizes_.Advance(now);
+    subscriber_.OnRequested(request, now, outputs);
+    Pump(now, outputs);
+  }
+
+  void OnSubscribeCancelled(const SubscribeCancelled& cancel, absl::Time, Outputs&) override {
+    subscriber_.OnCancelled(cancel.request);
+  }
+
+  void OnStandingHits(const PeerId& from, const StandingHits& hits, absl::Time now,
+                      Outputs& outputs) override {
+    standing_.OnHits(from, hits, outputs);
+    Pump(now, outputs);
+  }
+
+  void OnStandingMatched(const StandingMatched& matched, absl::Time now,
+                         Outputs& outputs) override {
+    standing_.OnMatched(matched, outputs);
+    Pump(now, outputs);
   }
 
   void OnIndexAnswered(const IndexAnswered& answer, absl::Time now, Outputs& outputs) override {
@@ -107,6 +135,7 @@ class SearchCoreImpl final : public SearchCore {
   void OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time now,
                         Outputs& outputs) override {
     sizes_.Advance(now);
+    standing_.OnOwnPages(signed_pages.pages, now, outputs);
     spreader_.OnOwnPagesSigned(signed_pages, now, outputs);
     Pump(now, outputs);
   }
@@ -118,7 +147,9 @@ class SearchCoreImpl final : public SearchCore {
   void CheckInvariants() const override {
     engine_.CheckInvariants();
     visitor_.CheckInvariants();
+    standing_.CheckInvariants();
     searcher_.CheckInvariants();
+    subscriber_.CheckInvariants();
     spreader_.CheckInvariants();
   }
 
@@ -128,7 +159,10 @@ class SearchCoreImpl final : public SearchCore {
       const std::vector<Visit> visits = engine_.TakeVisits();
       std::vector<Visitor::Done> done = visitor_.TakeDone();
       const std::vector<BubbleReport> reports = engine_.TakeReports();
-      if (visits.empty() && done.empty() && reports.empty()) return;
+      const std::vector<RoundReport> rounds = searcher_.TakeRounds();
+      const std::vector<StandingHits> hits = standing_.TakeOwn();
+      const bool nothing = visits.empty() && done.empty() && reports.empty() && rounds.empty();
+      if (nothing && hits.empty()) return;
       for (const Visit& visit : visits) visitor_.Begin(visit, now, outputs);
       for (Visitor::Done& one : done) {
         engine_.OnVisited(one.bubble, std::move(one.tally), one.failed, now, outputs);
@@ -136,6 +170,8 @@ class SearchCoreImpl final : public SearchCore {
       for (const BubbleReport& report : reports) {
         if (!searcher_.OnReport(report, now, outputs)) spreader_.OnReport(report, now, outputs);
       }
+      for (const RoundReport& round : rounds) subscriber_.OnRound(round, now, outputs);
+      for (const StandingHits& one : hits) subscriber_.OnHits(one, outputs);
     }
   }
 
@@ -143,8 +179,10 @@ class SearchCoreImpl final : public SearchCore {
   Tokens tokens_;
   BubbleSizes sizes_;
   BubbleEngine engine_;
+  StandingVisits standing_;
   Visitor visitor_;
   Searcher searcher_;
+  Subscriber subscriber_;
   PageSpreader spreader_;
 };
 

@@ -53,12 +53,21 @@ class SearchCore {
   virtual void OnPageBody(const PeerId& from, const PageBodyFrame& body, absl::Time now,
                           Outputs& outputs) = 0;
 
-  // Timers of kind kBubble, kSearch and kRefresh. One whose token is no longer known is ignored.
+  // Timers of kind kBubble, kSearch, kRefresh and kStanding. One whose token is no longer known is
+  // ignored.
   virtual void OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) = 0;
 
   virtual void OnSearchRequested(const SearchRequested& request, absl::Time now,
                                  Outputs& outputs) = 0;
   virtual void OnSearchCancelled(const SearchCancelled& cancel, absl::Time now,
+                                 Outputs& outputs) = 0;
+  virtual void OnSubscribeRequested(const SubscribeRequested& request, absl::Time now,
+                                    Outputs& outputs) = 0;
+  virtual void OnSubscribeCancelled(const SubscribeCancelled& cancel, absl::Time now,
+                                    Outputs& outputs) = 0;
+  virtual void OnStandingHits(const PeerId& from, const StandingHits& hits, absl::Time now,
+                              Outputs& outputs) = 0;
+  virtual void OnStandingMatched(const StandingMatched& matched, absl::Time now,
                                  Outputs& outputs) = 0;
   virtual void OnIndexAnswered(const IndexAnswered& answer, absl::Time now, Outputs& outputs) = 0;
   virtual void OnPageStored(const PageStored& stored, absl::Time now, Outputs& outputs) = 0;

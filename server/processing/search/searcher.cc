@@ -31,21 +31,35 @@ Searcher::Searcher(const SearchOptions& options, const Neighbors& neighbors,
       engine_(engine) {}
 
 void Searcher::OnRequested(const SearchRequested& request, absl::Time now, Outputs& outputs) {
-  if (searches_.size() >= static_cast<size_t>(options_.searches_max)) {
-    SearchSummary summary;
-    summary.mesh_size = sizes_.MeshSize();
-    summary.cut_short = CutShort::kOverloaded;
-    outputs.push_back(SearchDone{request.request, summary});
-    return;
-  }
-  const uint64_t token = tokens_.Take();
   const uint32_t limit = std::clamp<uint32_t>(request.limit, 1, kSearchLimitMax);
-  Search& search = searches_.emplace(token, Search(limit)).first->second;
+  Search search(limit);
   search.request = request.request;
   search.query = {request.query, limit};
   search.recall = request.recall;
   search.enough = std::min(request.enough, limit);
-  const absl::Duration timeout = std::clamp(request.timeout, absl::Milliseconds(1), kSearchTimeMax);
+  Start(std::move(search), request.timeout, now, outputs);
+}
+
+void Searcher::BeginRound(uint64_t owner, QueryPayload query, double recall, absl::Duration timeout,
+                          absl::Time now, Outputs& outputs) {
+  Search search(query.limit);
+  search.request = owner;
+  search.is_round = true;
+  search.query = std::move(query);
+  search.recall = recall;
+  Start(std::move(search), timeout, now, outputs);
+}
+
+void Searcher::Start(Search started, absl::Duration timeout, absl::Time now, Outputs& outputs) {
+  if (Full()) {
+    SearchSummary summary;
+    summary.mesh_size = sizes_.MeshSize();
+    summary.cut_short = CutShort::kOverloaded;
+    return TellDone(started, summary, outputs);
+  }
+  const uint64_t token = tokens_.Take();
+  Search& search = searches_.emplace(token, std::move(started)).first->second;
+  timeout = std::clamp(timeout, absl::Milliseconds(1), kSearchTimeMax);
   search.deadline = now + timeout;
   outputs.push_back(ScheduleTimer{TimerDelay(timeout), Timer{TimerKind::kSearch, token}});
   BeginBubble(token, search, now, outputs);
@@ -69,9 +83,29 @@ absl::Time Searcher::RoundDeadline(const Search& search, absl::Time now) const {
   return now + kRoundShare * (search.deadline - now);
 }
 
-void Searcher::OnCancelled(uint64_t request) {
+void Searcher::OnCancelled(uint64_t request) { Cancel(request, /*is_round=*/false); }
+
+void Searcher::CancelRound(uint64_t owner) { Cancel(owner, /*is_round=*/true); }
+
+void Searcher::TellHits(const Search& search, std::vector<Hit> hits, Outputs& outputs) {
+  if (search.is_round) {
+    rounds_.push_back({.owner = search.request, .hits = std::move(hits)});
+  } else {
+    outputs.push_back(SearchHits{search.request, std::move(hits)});
+  }
+}
+
+void Searcher::TellDone(const Search& search, const SearchSummary& summary, Outputs& outputs) {
+  if (search.is_round) {
+    rounds_.push_back({.owner = search.request, .done = summary});
+  } else {
+    outputs.push_back(SearchDone{search.request, summary});
+  }
+}
+
+void Searcher::Cancel(uint64_t request, bool is_round) {
   for (auto it = searches_.begin(); it != searches_.end(); ++it) {
-    if (it->second.request != request) continue;
+    if (it->second.request != request || it->second.is_round != is_round) continue;
     engine_.LetGo(it->second.bubble);
     searches_.erase(it);
     return;
@@ -92,7 +126,7 @@ bool Searcher::OnReport(const BubbleReport& report, absl::Time now, Outputs& out
   search.truncated = search.truncated || report.tally.truncated;
   search.merger.Add(report.tally.hits);
   if (search.merger.HasFresh()) {
-    outputs.push_back(SearchHits{search.request, search.merger.Take()});
+    TellHits(search, search.merger.Take(), outputs);
   }
   if (!search.everyone && search.reached >= sizes_.QuerySize(search.recall)) {
     Finish(it, CutShort::kNothing, outputs);
@@ -169,7 +203,7 @@ void Searcher::Finish(Searches::iterator it, CutShort why, Outputs& outputs) {
   summary.complete = summary.recall + kRecallRounding >= search.recall;
   summary.truncated = search.truncated || search.merger.truncated();
   summary.cut_short = summary.complete ? CutShort::kNothing : why;
-  outputs.push_back(SearchDone{search.request, summary});
+  TellDone(search, summary, outputs);
   engine_.LetGo(search.bubble);
   searches_.erase(it);
 }

@@ -4,6 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/time/time.h"
@@ -39,6 +42,13 @@ inline constexpr absl::Duration kSearchTimeMax = absl::Milliseconds(kBudgetMsMax
 // `peers`.
 uint32_t PositionsFor(uint64_t missing, uint64_t reached, double peers);
 
+// What came of a search that this peer runs for itself.
+struct RoundReport {
+  uint64_t owner = 0;
+  std::vector<Hit> hits;
+  std::optional<SearchSummary> done;
+};
+
 // Not thread-safe.
 class Searcher {
  public:
@@ -48,6 +58,14 @@ class Searcher {
 
   void OnRequested(const SearchRequested& request, absl::Time now, Outputs& outputs);
   void OnCancelled(uint64_t request);
+  // Begins a search whose outcome is not told to a program but reported (TakeRounds). One at a time
+  // of each owner.
+  void BeginRound(uint64_t owner, QueryPayload query, double recall, absl::Duration timeout,
+                  absl::Time now, Outputs& outputs);
+  void CancelRound(uint64_t owner);
+
+  std::vector<RoundReport> TakeRounds() { return std::exchange(rounds_, {}); }
+
   // A timer of kind kSearch: the search's time is over.
   void OnTimer(uint64_t token, Outputs& outputs);
   // False when the report belongs to no search.
@@ -59,7 +77,8 @@ class Searcher {
   struct Search {
     explicit Search(uint32_t limit) : merger(limit) {}
 
-    uint64_t request = 0;
+    uint64_t request = 0;  // Or the owner of a round.
+    bool is_round = false;
     QueryPayload query;
     double recall = 0;
     uint32_t enough = 0;  // Ids after which it ends; 0: never.
@@ -79,6 +98,12 @@ class Searcher {
 
   using Searches = absl::btree_map<uint64_t, Search>;
 
+  bool Full() const { return searches_.size() >= static_cast<size_t>(options_.searches_max); }
+
+  void Start(Search search, absl::Duration timeout, absl::Time now, Outputs& outputs);
+  void Cancel(uint64_t request, bool is_round);
+  void TellHits(const Search& search, std::vector<Hit> hits, Outputs& outputs);
+  void TellDone(const Search& search, const SearchSummary& summary, Outputs& outputs);
   // Begins the first round, or another one over everybody.
   void BeginBubble(uint64_t token, Search& search, absl::Time now, Outputs& outputs);
   // After a round: done, or another round.
@@ -97,6 +122,7 @@ class Searcher {
   Random& random_;
   BubbleEngine& engine_;
   Searches searches_;
+  std::vector<RoundReport> rounds_;
 };
 
 }  // namespace panal

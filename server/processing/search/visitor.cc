@@ -7,8 +7,9 @@
 
 namespace panal {
 
-Visitor::Visitor(const SearchOptions& options, const Neighbors& neighbors, Tokens& tokens)
-    : options_(options), neighbors_(neighbors), tokens_(tokens) {}
+Visitor::Visitor(const SearchOptions& options, const Neighbors& neighbors, Tokens& tokens,
+                 StandingVisits& standing)
+    : options_(options), neighbors_(neighbors), tokens_(tokens), standing_(standing) {}
 
 void Visitor::Begin(const Visit& visit, absl::Time now, Outputs& outputs) {
   if (evaluations_.size() + stores_.size() >= VisitsMax()) {
@@ -19,11 +20,25 @@ void Visitor::Begin(const Visit& visit, absl::Time now, Outputs& outputs) {
   if (const auto* page = std::get_if<PagePayload>(visit.payload.get())) {
     return BeginPage(visit, *page, outputs);
   }
-  const auto& query = std::get<QueryPayload>(*visit.payload);
+  BeginQuery(visit, std::get<QueryPayload>(*visit.payload), now, outputs);
+}
+
+void Visitor::BeginQuery(const Visit& visit, const QueryPayload& query, absl::Time now,
+                         Outputs& outputs) {
+  // Kept first: what comes while the index is asked is told either way.
+  if (query.standing.has_value() && !standing_.Keep(visit.from, query, now)) {
+    // Not a failure: the catalog has room for other casts.
+    done_.push_back({visit.bubble, Tally{}});
+    return;
+  }
   const uint64_t token = tokens_.Take();
   evaluations_[token] = visit.bubble;
-  outputs.push_back(QueryIndex{token, query.query, query.limit,
-                               std::max(visit.until - now, absl::ZeroDuration()), visit.from});
+  QueryIndex index{token, query.query, query.limit,
+                   std::max(visit.until - now, absl::ZeroDuration()), visit.from};
+  if (query.standing.has_value()) {
+    index.arrived_within = absl::Milliseconds(query.standing->since_ms);
+  }
+  outputs.push_back(std::move(index));
 }
 
 void Visitor::BeginPage(const Visit& visit, const PagePayload& payload, Outputs& outputs) {
@@ -36,9 +51,7 @@ void Visitor::BeginPage(const Visit& visit, const PagePayload& payload, Outputs&
     outputs.push_back(StorePage{tokens_.Take(), payload.peer_page, true, visit.from});
   }
   const uint64_t token = tokens_.Take();
-  const PageHeader& header = payload.page->header;
-  stores_[token] = {{visit.bubble}, header.key,  header.version,
-                    visit.from,     visit.until, payload.has_body};
+  stores_[token] = {{visit.bubble}, payload.page, visit.from, visit.until, payload.has_body};
   outputs.push_back(StorePage{token, payload.page, payload.has_body, visit.from});
 }
 
@@ -59,6 +72,7 @@ void Visitor::OnPageStored(const PageStored& stored, absl::Time now, Outputs& ou
   if (it == stores_.end()) return;
   const Store store = std::move(it->second);
   stores_.erase(it);
+  standing_.OnStored(*store.page, stored.fresh, store.from, now, outputs);
   if (stored.outcome == PageOutcome::kBodyMissing && !store.has_body) {
     AskBody(store, now, outputs);
   } else {
@@ -76,11 +90,12 @@ void Visitor::Finish(const std::vector<BubbleId>& bubbles, PageOutcome outcome) 
 }
 
 void Visitor::AskBody(const Store& store, absl::Time now, Outputs& outputs) {
-  auto it = pulls_.find(store.key);
+  const PageHeader& header = store.page->header;
+  auto it = pulls_.find(header.key);
   if (it != pulls_.end()) {
     Pull& pull = it->second;
     const bool alive = pull.until > now && neighbors_.Has(pull.asked);
-    if (alive && pull.version >= store.version) {
+    if (alive && pull.version >= header.version) {
       if (pull.bubbles.size() >= PullWaitersMax()) {
         return Finish(store.bubbles, PageOutcome::kBodyMissing);
       }
@@ -96,8 +111,8 @@ void Visitor::AskBody(const Store& store, absl::Time now, Outputs& outputs) {
   if (pulls_.size() >= PullsMax() || !neighbors_.Has(store.from)) {
     return Finish(store.bubbles, PageOutcome::kBodyMissing);
   }
-  pulls_[store.key] = {store.version, store.from, store.until, store.bubbles, {}};
-  outputs.push_back(SendFrame{store.from, PageWant{store.key, store.version}});
+  pulls_[header.key] = {header.version, store.from, store.until, store.bubbles, {}};
+  outputs.push_back(SendFrame{store.from, PageWant{header.key, header.version}});
 }
 
 bool Visitor::Wait(const PeerId& to, const PageWant& want) {
@@ -144,8 +159,7 @@ void Visitor::OnPageBody(const PeerId& from, const PageBodyFrame& body, Outputs&
     if (neighbors_.Has(peer)) outputs.push_back(SendFrame{peer, body});
   }
   const uint64_t token = tokens_.Take();
-  stores_[token] = {
-      pull.bubbles, body.page->header.key, body.page->header.version, from, pull.until, true};
+  stores_[token] = {pull.bubbles, body.page, from, pull.until, true};
   outputs.push_back(StorePage{token, body.page, true, from});
 }
 

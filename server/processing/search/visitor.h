@@ -13,6 +13,7 @@
 #include "server/processing/core.h"
 #include "server/processing/search/bubble.h"
 #include "server/processing/search/neighbors.h"
+#include "server/processing/search/standing_visits.h"
 
 namespace panal {
 
@@ -29,8 +30,9 @@ class Visitor {
     bool failed = false;
   };
 
-  // `neighbors` and `tokens` must outlive the visitor.
-  Visitor(const SearchOptions& options, const Neighbors& neighbors, Tokens& tokens);
+  // All references must outlive the visitor.
+  Visitor(const SearchOptions& options, const Neighbors& neighbors, Tokens& tokens,
+          StandingVisits& standing);
 
   void Begin(const Visit& visit, absl::Time now, Outputs& outputs);
   void OnIndexAnswered(const IndexAnswered& answer);
@@ -49,8 +51,7 @@ class Visitor {
   // A page given to the catalog, for the bubbles that brought it.
   struct Store {
     std::vector<BubbleId> bubbles;
-    PageKey key;
-    uint64_t version = 0;
+    PagePtr page;
     PeerId from;
     absl::Time until;
     bool has_body = false;
@@ -77,6 +78,7 @@ class Visitor {
 
   size_t PullWaitersMax() const { return static_cast<size_t>(options_.pull_waiters_max); }
 
+  void BeginQuery(const Visit& visit, const QueryPayload& query, absl::Time now, Outputs& outputs);
   void BeginPage(const Visit& visit, const PagePayload& payload, Outputs& outputs);
   void AskBody(const Store& store, absl::Time now, Outputs& outputs);
   void Finish(const std::vector<BubbleId>& bubbles, PageOutcome outcome);
@@ -86,6 +88,7 @@ class Visitor {
   const SearchOptions options_;
   const Neighbors& neighbors_;
   Tokens& tokens_;
+  StandingVisits& standing_;
   absl::btree_map<uint64_t, BubbleId> evaluations_;
   absl::btree_map<uint64_t, Store> stores_;
   absl::btree_map<PageKey, Pull> pulls_;

@@ -28,5 +28,8 @@ std::vector<Row> RunChurn(const Parameters& parameters);
 std::vector<Row> RunBaseline(const Parameters& parameters);
 // Work of index and queries, by the clamped capacity of peers.
 std::vector<Row> RunLoad(const Parameters& parameters);
+// How much of what is published later is told to subscriptions, at once and at last, and what one
+// costs.
+std::vector<Row> RunStanding(const Parameters& parameters);
 
 }  // namespace panal::sim

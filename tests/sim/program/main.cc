@@ -36,6 +36,8 @@ const std::map<std::string, Experiment>& Experiments() {
       {"baseline",
        {"what flooding, expanding rings and random walks cost; for comparison only", RunBaseline}},
       {"load", {"how evenly queries fall on peers by their capacity", RunLoad}},
+      {"standing",
+       {"what is told of records published later, and what a subscription costs", RunStanding}},
   };
   return *experiments;
 }

@@ -39,6 +39,17 @@ class FakeMesh final : public Mesh {
 
   void CancelSearch(uint64_t number) override { cancelled_searches.push_back(number); }
 
+  uint64_t StartSubscription(absl::string_view query, double recall, absl::Duration timeout,
+                             SubscriptionHandlers handlers) override {
+    subscription_query = std::string(query);
+    subscription_recall = recall;
+    subscription_timeout = timeout;
+    if (subscription_number != 0) subscriptions.push_back(std::move(handlers));
+    return subscription_number == 0 ? 0 : subscription_number++;
+  }
+
+  void CancelSubscription(uint64_t number) override { cancelled_subscriptions.push_back(number); }
+
   uint64_t StartFetch(FetchRequest request, FetchHandlers handlers) override {
     ++fetches;
     fetch_request = std::move(request);
@@ -69,6 +80,12 @@ class FakeMesh final : public Mesh {
   absl::Duration search_timeout;
   SearchHandlers search;
   std::vector<uint64_t> cancelled_searches;
+  std::string subscription_query;
+  double subscription_recall = 0;
+  absl::Duration subscription_timeout;
+  uint64_t subscription_number = 70;                // The next one's; 0: too much to do.
+  std::vector<SubscriptionHandlers> subscriptions;  // Of all that were started, in order.
+  std::vector<uint64_t> cancelled_subscriptions;
   int fetches = 0;
   FetchRequest fetch_request;
   FetchHandlers fetch;
@@ -274,12 +291,14 @@ class MockCatalog : public Catalog {
   MOCK_METHOD(absl::Status, StoreOwnPage, (const Page&), (override));
   MOCK_METHOD(absl::StatusOr<std::vector<PagePtr>>, OwnPages, (const PeerId&, int64_t, int),
               (override));
-  MOCK_METHOD(absl::StatusOr<StorePageResult>, StorePage, (const Page&, bool, absl::Time),
-              (override));
+  MOCK_METHOD(absl::StatusOr<StoredPage>, KeepPage, (const Page&, bool, absl::Time), (override));
   MOCK_METHOD(absl::StatusOr<PagePtr>, FindPage, (const PageKey&), (override));
   MOCK_METHOD(absl::StatusOr<int64_t>, DropExpiredPages, (absl::Time), (override));
   MOCK_METHOD(absl::StatusOr<SearchResult>, Search, (const Query&, int, absl::Duration, absl::Time),
               (override));
+  MOCK_METHOD(absl::StatusOr<SearchResult>, SearchArrivals,
+              (const Query&, int, absl::Duration, absl::Time, absl::Duration), (override));
+  MOCK_METHOD(absl::Status, AddAddresses, (std::vector<Hit>&), (override));
   MOCK_METHOD(absl::StatusOr<std::vector<PeerContact>>, FindPeers, (absl::string_view, int),
               (override));
   MOCK_METHOD(absl::Status, RememberPeers, (const std::vector<PeerContact>&, absl::Time),

@@ -22,6 +22,8 @@ namespace {
 using testing::_;
 using testing::HasSubstr;
 using testing::NiceMock;
+using testing::Return;
+using testing::SizeIs;
 
 // Notes what is sent.
 class FakeLinks final : public Links {
@@ -49,6 +51,26 @@ class FakeLinks final : public Links {
       const auto* ack = std::get_if<MeasureAck>(&sent.second);
       return sent.first == peer && ack != nullptr && ack->sequence == sequence;
     });
+  }
+
+  // Final answers sent to `peer`.
+  int AnswersTo(const PeerId& peer) {
+    MutexLock lock(&mutex_);
+    return static_cast<int>(std::count_if(sent_.begin(), sent_.end(), [&](const auto& sent) {
+      const auto* answer = std::get_if<Answer>(&sent.second);
+      return sent.first == peer && answer != nullptr && answer->final;
+    }));
+  }
+
+  std::vector<Hit> StandingHitsTo(const PeerId& peer) {
+    MutexLock lock(&mutex_);
+    std::vector<Hit> hits;
+    for (const auto& [to, frame] : sent_) {
+      const auto* standing = std::get_if<StandingHits>(&frame);
+      if (to != peer || standing == nullptr) continue;
+      hits.insert(hits.end(), standing->hits.begin(), standing->hits.end());
+    }
+    return hits;
   }
 
  private:
@@ -197,6 +219,32 @@ TEST_F(CoreDriverTest, FramesOfALinkKeepTheirOrderWhilePagesAreVerified) {
   Release();
   EXPECT_TRUE(Eventually([&] { return links_.Acknowledged(a_, 7); }));
   EXPECT_THAT(metrics_.Text(), HasSubstr("panal_page_refused_total 1"));
+}
+
+TEST_F(CoreDriverTest, TellsTheNeighborThatBroughtAStandingQueryWhatComes) {
+  Begin();
+  Cast cast = QueryCast(a_, 1, 100);
+  QueryPayload query{"report", 100, StandingTerms{{}, 90'000, 1000}};
+  cast.payload = query;
+  EXPECT_CALL(catalog_, SearchArrivals(_, 100, _, _, absl::Seconds(1)))
+      .WillOnce(Return(SearchResult()));
+  EXPECT_CALL(catalog_, AddAddresses(SizeIs(1))).WillOnce([](std::vector<Hit>& hits) {
+    hits[0].publisher.addresses = {"10.0.0.1:7401"};
+    return absl::OkStatus();
+  });
+  events_.on_frame(a_, cast);
+  ASSERT_TRUE(Eventually([&] { return links_.AnswersTo(a_) == 1; }));
+
+  auto page = std::make_shared<Page>();
+  page->header.key = {identity_.peer_id(), 1};
+  page->header.version = 5;
+  page->records = {{.name = "a report", .version = 5}, {.name = "else", .version = 5}};
+  driver_.Post(OwnPagesSigned{{page}, /*spread_now=*/false});
+
+  ASSERT_TRUE(Eventually([&] { return links_.StandingHitsTo(a_).size() == 1; }));
+  const Hit hit = links_.StandingHitsTo(a_)[0];
+  EXPECT_EQ(hit.record.name, "a report");
+  EXPECT_EQ(hit.publisher.addresses, std::vector<std::string>{"10.0.0.1:7401"});
 }
 
 TEST_F(CoreDriverTest, CountsFramesByWhatIsWrongWithThem) {

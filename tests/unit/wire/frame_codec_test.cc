@@ -101,6 +101,19 @@ TEST(FrameCodec, DecodesAnswersWithTheirHits) {
   ExpectRoundTrip(answer);
 }
 
+TEST(FrameCodec, DecodesStandingQueriesAndTheirHits) {
+  StandingHits hits;
+  hits.subscription.bytes.fill(0xfe);
+  hits.hits.push_back({{.name = "a", .attributes = {{"k", "v"}}}, {Peer(1), {"a:1"}}});
+  ExpectRoundTrip(hits);
+
+  Cast cast = ValidCast();
+  QueryPayload query{"a", 1, StandingTerms{hits.subscription, kLeaseMsMax, kLeaseMsMax}};
+  cast.payload = query;
+  Cast decoded = std::get<Cast>(**DecodeFrame(EncodeFrame(cast)));
+  EXPECT_EQ(std::get<QueryPayload>(decoded.payload), query);
+}
+
 TEST(FrameCodec, DecodesCastsOfQueriesAndPages) {
   Cast cast = ValidCast();
   cast.seed = ~0ull;
@@ -304,6 +317,36 @@ TEST(FrameCodec, RefusesAnswersOutOfRange) {
   EXPECT_EQ(refused(hits(1000)), "");
   EXPECT_EQ(refused(hits(1001)), "answer.hits");
   EXPECT_EQ(refused([](v1::Answer& m) { m.add_hits(); }), "answer.hits[0]");
+}
+
+TEST(FrameCodec, RefusesStandingQueriesAndHitsOutOfRange) {
+  auto terms = [](auto change) {
+    return CastFieldRefused([&](v1::Cast& m) {
+      v1::StandingTerms* standing = m.mutable_query()->mutable_standing();
+      standing->set_subscription_id(std::string(16, 's'));
+      change(*standing);
+    });
+  };
+  EXPECT_EQ(terms([](v1::StandingTerms& m) { m.set_lease_ms(3'600'000); }), "");
+  EXPECT_EQ(terms([](v1::StandingTerms& m) { m.set_lease_ms(3'600'001); }),
+            "cast.query.standing.lease_ms");
+  EXPECT_EQ(terms([](v1::StandingTerms& m) { m.set_since_ms(3'600'001); }),
+            "cast.query.standing.since_ms");
+  EXPECT_EQ(terms([](v1::StandingTerms& m) { m.set_subscription_id(std::string(15, 's')); }),
+            "cast.query.standing.subscription_id");
+
+  const StandingHits one{.hits = {{{.name = "a"}, {Peer(1), {}}}}};
+  auto hits = [&](auto change) {
+    return FieldRefused(one, [&](v1::LinkFrame& m) { change(*m.mutable_standing_hits()); });
+  };
+  EXPECT_EQ(hits([](v1::StandingHits&) {}), "");
+  EXPECT_EQ(hits([](v1::StandingHits& m) { m.clear_hits(); }), "standing_hits.hits");
+  EXPECT_EQ(hits([](v1::StandingHits& m) {
+              while (m.hits_size() <= 1000) m.add_hits()->set_publisher(Peer(1).ToBytes());
+            }),
+            "standing_hits.hits");
+  EXPECT_EQ(hits([](v1::StandingHits& m) { m.set_subscription_id("s"); }),
+            "standing_hits.subscription_id");
 }
 
 TEST(FrameCodec, RefusesMeasuresThatAreNoMasses) {

@@ -45,13 +45,13 @@ void Execute(const std::string& path, const char* sql) {
 TEST(Open, RefusesADatabaseOfANewerVersion) {
   TempDir dir;
   OpenOrDie(OptionsIn(dir));
-  Execute(PathIn(dir), "PRAGMA user_version = 3");
+  Execute(PathIn(dir), "PRAGMA user_version = 4");
 
   absl::Status status = Catalog::Open(OptionsIn(dir)).status();
 
   EXPECT_EQ(ReasonOf(status), ErrorReason::kDataDirTooNew);
-  EXPECT_THAT(status.message(), HasSubstr("schema version 3"));
-  EXPECT_EQ(MetadataOf(status)["supported"], "2");
+  EXPECT_THAT(status.message(), HasSubstr("schema version 4"));
+  EXPECT_EQ(MetadataOf(status)["supported"], "3");
 }
 
 TEST(Open, BringsADatabaseOfVersionOneUpToDate) {
@@ -67,7 +67,9 @@ TEST(Open, BringsADatabaseOfVersionOneUpToDate) {
     file.id = published.Id();
     ASSERT_TRUE(catalog->Publish({file}).ok());
   }
-  Execute(PathIn(dir), "DROP TABLE kept_content; PRAGMA user_version = 1");
+  Execute(PathIn(dir),
+          "DROP INDEX record_arrived; ALTER TABLE record DROP COLUMN arrived_ms; "
+          "DROP TABLE kept_content; PRAGMA user_version = 1");
 
   auto catalog = OpenOrDie(OptionsIn(dir));
 
@@ -76,6 +78,30 @@ TEST(Open, BringsADatabaseOfVersionOneUpToDate) {
   EXPECT_TRUE(catalog->CheckIntegrity().ok());
   catalog.reset();
   EXPECT_THAT(*OpenOrDie(OptionsIn(dir))->KeptContents(), ElementsAre(unpublished.Id()));
+}
+
+// What was here before records had a time of arrival came long ago.
+TEST(Open, BringsADatabaseOfVersionTwoUpToDate) {
+  TempDir dir;
+  {
+    auto catalog = OpenOrDie(OptionsIn(dir));
+    ASSERT_TRUE(catalog->Publish({MakeFile("one"), MakeFile("two")}).ok());
+    SignDirtyPages(*catalog, Peer("self"));
+  }
+  Execute(PathIn(dir),
+          "DROP INDEX record_arrived; ALTER TABLE record DROP COLUMN arrived_ms; "
+          "PRAGMA user_version = 2");
+
+  auto catalog = OpenOrDie(OptionsIn(dir));
+
+  Query all = ParseOrDie("*");
+  auto found = catalog->Search(all, 100, absl::Minutes(1), kNow);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->hits.size(), 2u);
+  auto arrived = catalog->SearchArrivals(all, 100, absl::Minutes(1), kNow, absl::Hours(1));
+  ASSERT_TRUE(arrived.ok());
+  EXPECT_TRUE(arrived->hits.empty());
+  EXPECT_TRUE(catalog->CheckIntegrity().ok());
 }
 
 TEST(Open, RefusesAnotherProgramsDatabase) {

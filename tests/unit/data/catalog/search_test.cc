@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "tests/support/catalog_support.h"
 
@@ -37,6 +39,65 @@ TEST(Search, FindsOwnAndKeptRecords) {
   Keep(*catalog, 1, {MakeRecord("Kept Report"), MakeRecord("else")});
 
   EXPECT_THAT(Names(*catalog, "report"), ElementsAre("Kept Report", "own report.txt"));
+}
+
+std::vector<std::string> Arrived(Catalog& catalog, absl::string_view query, absl::Time now,
+                                 absl::Duration within) {
+  auto result = catalog.SearchArrivals(ParseOrDie(query), 100, absl::Minutes(1), now, within);
+  EXPECT_TRUE(result.ok()) << result.status();
+  std::vector<std::string> names;
+  if (!result.ok()) return names;
+  for (const Hit& hit : result->hits) names.push_back(hit.record.name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+TEST(SearchArrivals, FindsWhatCameOrChangedSince) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  auto keep = [&](uint64_t version, std::vector<Record> records, absl::Time now) {
+    auto kept = catalog->KeepPage(
+        MakePage(kPublisher, 1, version, std::move(records), kNow + kPageLifetime), true, now);
+    EXPECT_TRUE(kept.ok()) << kept.status();
+    return kept.ok() ? kept->fresh : std::vector<uint32_t>();
+  };
+  Record first = MakeRecord("report 1");
+  Record second = MakeRecord("report 2");
+  first.version = second.version = 1;
+  EXPECT_THAT(keep(1, {first, second}, kNow), ElementsAre(0, 1));
+
+  second.version = 2;
+  second.size_bytes += 1;
+  Record third = MakeRecord("report 3");
+  third.version = 2;
+  const absl::Time later = kNow + absl::Minutes(1);
+  EXPECT_THAT(keep(2, {third, first, second}, later), ElementsAre(0, 2));
+
+  EXPECT_THAT(Arrived(*catalog, "report", later, absl::Seconds(1)),
+              ElementsAre("report 2", "report 3"));
+  EXPECT_THAT(Arrived(*catalog, "report", later, absl::Minutes(1)),
+              ElementsAre("report 1", "report 2", "report 3"));
+  EXPECT_THAT(Arrived(*catalog, "report size>0 -3", later, absl::Seconds(1)),
+              ElementsAre("report 2"));
+  EXPECT_THAT(Arrived(*catalog, "else", later, absl::Minutes(1)), IsEmpty());
+  // A refresh brings nothing new, and an expired page is void.
+  EXPECT_THAT(keep(2, {third, first, second}, later + absl::Minutes(1)), IsEmpty());
+  EXPECT_THAT(Arrived(*catalog, "report", kNow + kPageLifetime, absl::Hours(1)), IsEmpty());
+}
+
+TEST(SearchArrivals, FindsOwnRecordsAndFillsInAddresses) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  ASSERT_TRUE(catalog->Publish({MakeFile("own report.txt")}).ok());
+  SignDirtyPages(*catalog, Peer("self"));
+  Keep(*catalog, 0, {MakePeerRecord(kPublisher, {"host:1"})});
+
+  // They came by the clock of the machine, which is past kNow.
+  EXPECT_THAT(Arrived(*catalog, "report", kNow, absl::ZeroDuration()),
+              ElementsAre("own report.txt"));
+  std::vector<Hit> hits = {{MakeRecord("any"), {kPublisher, {}}}};
+  ASSERT_TRUE(catalog->AddAddresses(hits).ok());
+  EXPECT_THAT(hits[0].publisher.addresses, ElementsAre("host:1"));
 }
 
 TEST(Search, GivesWhatTheMatcherSaysForEveryKindOfQuery) {
