@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "common/model/digest.h"
 #include "common/model/page.h"
 #include "common/model/query.h"
 #include "common/model/record.h"
@@ -27,6 +28,14 @@ inline constexpr uint32_t kBubbleSizeMax = 1'000'000;  // Positions.
 inline constexpr uint32_t kBudgetMsMax = 300'000;      // Milliseconds.
 inline constexpr size_t kAnswerHitsMax = 1000;         // Hits in one answer frame.
 inline constexpr uint32_t kSearchLimitMax = 10'000;    // Different ids of one search.
+// Links of one peer: the largest active view and its slack (docs/protocol/overlay.md).
+inline constexpr uint32_t kLinksPerPeerMax = 132;
+inline constexpr uint32_t kConsultedMax = kLinksPerPeerMax * kBubbleSizeMax;
+// Terms in one DigestDelta: 32 KiB, above which a whole digest is rarely larger.
+inline constexpr size_t kDigestDeltaMax = 8192;
+
+// Features that a Hello may name.
+inline constexpr absl::string_view kDigestFeature = "digest";  // Takes Digest and DigestDelta.
 
 inline constexpr uint32_t kLeaseMsMax = 3'600'000;  // Milliseconds a standing query may be kept.
 
@@ -121,6 +130,8 @@ struct Cast {
   uint32_t begin = 0;
   uint32_t end = 1;
   bool everyone = false;
+  uint32_t consult = 0;  // Links, at most kLinksPerPeerMax. Queries only.
+  bool contact = false;  // Queries only: visit, and no positions.
   int hops = 0;
   uint32_t budget_ms = 0;
   std::variant<QueryPayload, PagePayload> payload;
@@ -136,6 +147,8 @@ struct Answer {
   uint32_t kept = 0;
   uint32_t full = 0;
   bool truncated = false;
+  uint32_t consulted = 0;
+  uint32_t contacted = 0;
   bool operator==(const Answer&) const = default;
 };
 
@@ -182,9 +195,22 @@ struct StandingHits {
   bool operator==(const StandingHits&) const = default;
 };
 
+// The sender's whole digest; null: it has none any more. Shared: who sends it to many keeps one.
+struct DigestFrame {
+  uint64_t version = 0;
+  TermDigestPtr digest;
+};
+
+// What was added to the sender's digest since the version before. At most kDigestDeltaMax.
+struct DigestDelta {
+  uint64_t version = 0;
+  std::vector<uint32_t> hashes;
+  bool operator==(const DigestDelta&) const = default;
+};
+
 // Hello never reaches processing: the runtime exchanges it before it reports LinkUp.
 using Frame = std::variant<Hello, Join, ForwardJoin, NeighborAsk, NeighborReply, Disconnect,
                            Shuffle, ShuffleReply, Cast, Answer, PageWant, PageBodyFrame, Measure,
-                           MeasureAck, OpenStream, StandingHits>;
+                           MeasureAck, OpenStream, StandingHits, DigestFrame, DigestDelta>;
 
 }  // namespace panal

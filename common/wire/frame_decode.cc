@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -120,6 +122,19 @@ void DecodeRange(FieldReader& reader, const v1::Cast& message, Cast& frame) {
   frame.begin = reader.Count("begin", message.begin(), 0, std::max(message.end(), 1u) - 1);
 }
 
+// What a query asks of its receiver beside the visit.
+void DecodeDigestUse(FieldReader& reader, const v1::Cast& message, Cast& frame) {
+  frame.consult = reader.Count("consult", message.consult(), 0, kLinksPerPeerMax);
+  frame.contact = message.contact();
+  const bool range = message.has_query() && !frame.everyone;
+  if (frame.consult > 0 && !range) {
+    reader.Refuse("consult", absl::StrCat(frame.consult), "0 without a range of a query");
+  }
+  if (!frame.contact) return;
+  const bool alone = range && frame.consult == 0 && frame.begin == 0 && frame.end == 1;
+  if (!alone) reader.Refuse("contact", "true", "false but for position 0 of a query");
+}
+
 DecodedFrame DecodeCast(const v1::Cast& message) {
   if (message.payload_case() == v1::Cast::PAYLOAD_NOT_SET) return std::optional<Frame>();
   FieldReader reader("cast");
@@ -128,6 +143,7 @@ DecodedFrame DecodeCast(const v1::Cast& message) {
   frame.origin = reader.Id("origin", message.origin());
   frame.seed = message.seed();
   DecodeRange(reader, message, frame);
+  DecodeDigestUse(reader, message, frame);
   frame.hops = static_cast<int>(reader.Count("hops", message.hops(), 0, kCastHopsMax));
   frame.budget_ms = reader.Count("budget_ms", message.budget_ms(), 0, kBudgetMsMax);
   if (message.has_query()) {
@@ -167,6 +183,8 @@ DecodedFrame DecodeAnswer(const v1::Answer& message) {
   frame.full = message.full();
   frame.truncated = message.truncated();
   frame.hits = DecodeHits(reader, message.hits(), 0);
+  frame.consulted = reader.Count("consulted", message.consulted(), 0, kConsultedMax);
+  frame.contacted = reader.Count("contacted", message.contacted(), 0, kConsultedMax);
   return Finish(reader, std::move(frame));
 }
 
@@ -217,6 +235,28 @@ DecodedFrame DecodeOpenStream(const v1::OpenStream& message) {
   return Finish(reader, OpenStream{reader.Text("method", message.method(), 1, kMethodSizeMax)});
 }
 
+DecodedFrame DecodeDigest(const v1::Digest& message) {
+  FieldReader reader("digest");
+  DigestFrame frame{.version = message.version()};
+  if (message.filter().empty()) return Finish(reader, std::move(frame));
+  std::optional<TermDigest> digest = TermDigest::FromBytes(message.filter());
+  if (!digest) {
+    reader.Refuse("filter", absl::StrCat(message.filter().size(), " bytes"),
+                  absl::StrCat("a power of two from ", kDigestSizeMin, " to ", kDigestSizeMax));
+    return Finish(reader, std::move(frame));
+  }
+  frame.digest = std::make_shared<const TermDigest>(*std::move(digest));
+  return Finish(reader, std::move(frame));
+}
+
+DecodedFrame DecodeDigestDelta(const v1::DigestDelta& message) {
+  FieldReader reader("digest_delta");
+  DigestDelta frame{.version = message.version()};
+  reader.Count("hashes", message.hashes_size(), 1, kDigestDeltaMax);
+  frame.hashes.assign(message.hashes().begin(), message.hashes().end());
+  return Finish(reader, std::move(frame));
+}
+
 absl::Status TooLarge(size_t size) {
   return Error(ErrorReason::kFrameTooLarge,
                absl::StrCat("a frame of ", size, " bytes exceeds ", kFrameSizeMax),
@@ -257,6 +297,10 @@ DecodedFrame DecodeCase(const v1::LinkFrame& message) {
       return DecodeOpenStream(message.open_stream());
     case v1::LinkFrame::kStandingHits:
       return DecodeStandingHits(message.standing_hits());
+    case v1::LinkFrame::kDigest:
+      return DecodeDigest(message.digest());
+    case v1::LinkFrame::kDigestDelta:
+      return DecodeDigestDelta(message.digest_delta());
     case v1::LinkFrame::FRAME_NOT_SET:
       return std::optional<Frame>();
   }

@@ -79,6 +79,8 @@ class Encoder {
     cast->set_everyone(frame.everyone);
     cast->set_hops(static_cast<uint32_t>(frame.hops));
     cast->set_budget_ms(frame.budget_ms);
+    cast->set_consult(frame.consult);
+    cast->set_contact(frame.contact);
     if (const auto* query = std::get_if<QueryPayload>(&frame.payload)) {
       EncodePayload(*query, cast->mutable_query());
     } else {
@@ -97,6 +99,8 @@ class Encoder {
     answer->set_kept(frame.kept);
     answer->set_full(frame.full);
     answer->set_truncated(frame.truncated);
+    answer->set_consulted(frame.consulted);
+    answer->set_contacted(frame.contacted);
   }
 
   void operator()(const StandingHits& frame) const {
@@ -135,6 +139,17 @@ class Encoder {
 
   void operator()(const MeasureAck& frame) const {
     message_->mutable_measure_ack()->set_sequence(frame.sequence);
+  }
+
+  void operator()(const DigestFrame& frame) const {
+    message_->mutable_digest()->set_version(frame.version);
+    if (frame.digest != nullptr) message_->mutable_digest()->set_filter(frame.digest->bytes());
+  }
+
+  void operator()(const DigestDelta& frame) const {
+    v1::DigestDelta* delta = message_->mutable_digest_delta();
+    delta->set_version(frame.version);
+    delta->mutable_hashes()->Add(frame.hashes.begin(), frame.hashes.end());
   }
 
   void operator()(const OpenStream& frame) const {

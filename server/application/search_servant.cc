@@ -99,6 +99,7 @@ class SearchAnswer {
     out->set_peers_reached(static_cast<int64_t>(summary.peers_reached));
     out->set_mesh_size(static_cast<int64_t>(summary.mesh_size));
     out->set_recall(summary.recall);
+    out->set_digests_consulted(static_cast<int64_t>(summary.digests_consulted));
     out->set_elapsed_ms(absl::ToInt64Milliseconds(absl::Now() - began_));
     {
       MutexLock lock(&mutex_);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/btree_set.h"
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "server/processing/overlay/canary.h"
@@ -80,6 +81,7 @@ class CoreImpl final : public Core {
   // -----------------------------------------
   void On(const Start& start, Outputs& outputs) {
     search_->SetSelf(start.self);
+    search_->OnStart(now_, outputs);
     measurement_.OnStart(now_, outputs);
     Overlay(outputs, [&](Outputs& out) { membership_.OnStart(start, now_, out); });
   }
@@ -89,10 +91,12 @@ class CoreImpl final : public Core {
   }
 
   void On(const LinkUp& link, Outputs& outputs) {
+    if (link.digests) take_digests_.insert(link.peer.id);
     Overlay(outputs, [&](Outputs& out) { membership_.OnLinkUp(link, now_, out); });
   }
 
   void On(const LinkLost& lost, Outputs& outputs) {
+    take_digests_.erase(lost.peer);
     mesh_changed_ = true;
     Overlay(outputs, [&](Outputs& out) { membership_.OnLinkLost(lost.peer, now_, out); });
   }
@@ -140,6 +144,7 @@ class CoreImpl final : public Core {
       case TimerKind::kSearch:
       case TimerKind::kRefresh:
       case TimerKind::kStanding:
+      case TimerKind::kDigest:
         search_->OnTimer(timer, now_, outputs);
         return;
       case TimerKind::kCanary:
@@ -173,6 +178,12 @@ class CoreImpl final : public Core {
                    },
                    [&](const StandingHits& f) {
                      if (neighbor) search_->OnStandingHits(from, f, now_, outputs);
+                   },
+                   [&](const DigestFrame& f) {
+                     if (neighbor) search_->OnDigest(from, f, now_, outputs);
+                   },
+                   [&](const DigestDelta& f) {
+                     if (neighbor) search_->OnDigestDelta(from, f, now_, outputs);
                    },
                    [&](const Measure& f) {
                      if (neighbor) measurement_.OnMeasure(from, f, now_, outputs);
@@ -257,7 +268,7 @@ class CoreImpl final : public Core {
     if (!came) {
       search_->OnNeighborDown(peer, now_, outputs);
     } else if (membership_.IsActive(peer)) {
-      search_->OnNeighborUp(peer, now_, outputs);
+      search_->OnNeighborUp(peer, take_digests_.contains(peer), now_, outputs);
     }
   }
 
@@ -303,6 +314,10 @@ class CoreImpl final : public Core {
     search_->OnOwnPagesSigned(event, now_, outputs);
   }
 
+  void On(const DigestBuilt& event, Outputs& outputs) {
+    search_->OnDigestBuilt(event, now_, outputs);
+  }
+
   void TellEstimate() {
     if (measurement_.results() != results_told_) {
       results_told_ = measurement_.results();
@@ -328,6 +343,7 @@ class CoreImpl final : public Core {
   Canary canary_;
   uint64_t results_told_ = 0;
   std::unique_ptr<SearchCore> search_;
+  absl::btree_set<PeerId> take_digests_;  // Of the peers with a link.
   MeshEstimate told_;
 };
 

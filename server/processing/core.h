@@ -13,8 +13,8 @@
 //    delivered in order; the other end may send urgent ones first, but its goodbye last.
 // 2. Pages. A page in a frame reaches Handle only after its signature was verified against the
 // mesh.
-// 3. Data. It answers QueryIndex with IndexAnswered, StorePage with PageStored and LoadPage with
-//    PageLoaded, each exactly once, in any order.
+// 3. Data. It answers QueryIndex with IndexAnswered, StorePage with PageStored, LoadPage with
+//    PageLoaded and BuildDigest with DigestBuilt, each exactly once, in any order.
 // 4. Timers. ScheduleTimer comes back as TimerExpired once, not before its time.
 //
 // Not thread-safe; the node loop owns it.
@@ -160,6 +160,9 @@ struct SearchOptions {
   // Bubbles, and neighbors, that wait for one body.
   int pull_waiters_max = 16;
   absl::Duration page_refresh_interval = kPageRefreshInterval;
+  // Tell neighbors which terms the catalog holds, and ask by what they tell
+  // (docs/protocol/digests.md).
+  bool digests = true;
 
   // Rules that tests switch off to see that their checks notice. Never off otherwise.
   struct Rules {
@@ -194,7 +197,8 @@ enum class TimerKind : uint8_t {
   kRefresh,
   kLeave,
   kCanary,
-  kStanding
+  kStanding,
+  kDigest
 };
 
 struct Timer {
@@ -222,6 +226,7 @@ struct LinkUp {
   PeerContact peer;
   bool outbound = false;
   double capacity = 1.0;
+  bool digests = false;  // It has the feature kDigestFeature.
 };
 
 struct LinkLost {
@@ -302,6 +307,15 @@ struct PageLoaded {
   PagePtr page;  // Null when it is not here.
 };
 
+// The local catalog's answer to BuildDigest.
+struct DigestBuilt {
+  uint64_t token = 0;
+  // Of everything that is kept and every own page (ForEachDigestHash), in any order; of more than
+  // kDigestTermsMax different ones that many and one.
+  std::vector<uint32_t> hashes;
+  bool failed = false;
+};
+
 // Own pages that were signed and stored: spread them (with body), and refresh them from now on.
 // Also given at start for every own page, with `spread_now` false when their expiry is far.
 struct OwnPagesSigned {
@@ -321,7 +335,7 @@ struct Leave {};
 using Input = std::variant<Start, PeerLearned, LinkUp, LinkLost, DialFailed, FrameReceived,
                            TimerExpired, SearchRequested, SearchCancelled, IndexAnswered,
                            PageStored, PageLoaded, OwnPagesSigned, SelfChanged, Leave,
-                           SubscribeRequested, SubscribeCancelled, StandingMatched>;
+                           SubscribeRequested, SubscribeCancelled, StandingMatched, DigestBuilt>;
 
 // --- Outputs
 // --------------------------------------------------------------------------------------
@@ -387,6 +401,12 @@ struct LoadPage {
   PeerId from;
 };
 
+// List what a digest holds of the catalog. Answered by DigestBuilt; what is stored afterwards need
+// not be in it.
+struct BuildDigest {
+  uint64_t token = 0;
+};
+
 // Own pages are due: sign them with a new expiry, store them, and give them back by OwnPagesSigned.
 struct RefreshOwnPages {
   std::vector<uint32_t> numbers;
@@ -419,6 +439,8 @@ enum class CutShort : uint8_t { kNothing, kTimeout, kPeersLost, kOverloaded, kEn
 struct SearchSummary {
   uint64_t peers_reached = 0;
   uint64_t mesh_size = 1;
+  // Links whose digests ruled the query out, or that were asked because of them and answered.
+  uint64_t digests_consulted = 0;
   double recall = 0;
   bool complete = false;
   bool truncated = false;  // The limit left out ids.
@@ -479,7 +501,7 @@ using Output =
     std::variant<Dial, CloseLink, SendFrame, ScheduleTimer, QueryIndex, StorePage, LoadPage,
                  RefreshOwnPages, NeighborUp, NeighborDown, RememberPeers, SearchHits, SearchDone,
                  PageSpread, Left, FrameRefused, MatchStanding, SubscriptionBegun, SubscriptionHits,
-                 SubscriptionRound, SubscriptionEnded>;
+                 SubscriptionRound, SubscriptionEnded, BuildDigest>;
 using Outputs = std::vector<Output>;
 
 // What the measurement says of the mesh. Never below what the active view proves.

@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/log.h"
@@ -68,9 +69,9 @@ LinkEvents CoreDriver::MakeLinkEvents() {
       versions_[peer.id] = hello.version;
     }
     const PeerId id = peer.id;
-    order_.PassAlways(id, [this, up = LinkUp{std::move(peer), outbound, hello.capacity}]() mutable {
-      Post(std::move(up));
-    });
+    LinkUp link{std::move(peer), outbound, hello.capacity};
+    link.digests = absl::c_linear_search(hello.features, kDigestFeature);
+    order_.PassAlways(id, [this, up = std::move(link)]() mutable { Post(std::move(up)); });
   };
   events.on_lost = [this](PeerId peer, absl::Status why) {
     Log(LogLevel::kDebug, "link_lost",
@@ -376,6 +377,24 @@ void CoreDriver::Perform(FrameRefused& output) {
   LogLimited(LogLevel::kDebug, "frame_refused",
              {{"from", output.from.ToShortText()}, {"why", output.why}});
   if (output.close) links_->Close(output.from);
+}
+
+void CoreDriver::Perform(BuildDigest& output) {
+  const uint64_t token = output.token;
+  auto task = [this, token] {
+    DigestBuilt built{.token = token};
+    auto hashes = catalog_.DigestHashes(kDigestTermsMax);
+    if (hashes.ok()) {
+      built.hashes = *std::move(hashes);
+    } else {
+      built.failed = true;
+      LogLimited(LogLevel::kError, "digest_failed",
+                 {{"why", std::string(hashes.status().message())}});
+    }
+    Post(std::move(built));
+  };
+  absl::Status queued = dispatcher_.Submit(WorkClass::kBulk, kOwnWork, std::move(task));
+  if (!queued.ok()) Post(DigestBuilt{.token = token, .failed = true});
 }
 
 uint64_t CoreDriver::StartSearch(absl::string_view query, double recall, uint32_t limit,

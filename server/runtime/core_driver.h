@@ -122,6 +122,7 @@ class CoreDriver {
   void Perform(SubscriptionEnded& output);
   // Tells contacts that hits bring to the sink.
   void LearnContacts(const std::vector<Hit>& hits);
+  void Perform(BuildDigest& output);
 
   const PeerId self_;
   NodeLoop& loop_;

@@ -195,6 +195,7 @@ absl::Status NodeImpl::OpenMesh() {
       [this](const PeerContact& contact, uint64_t version) { contacts_->Learn(contact, version); });
   router_ = std::make_unique<Router>(self, nullptr);
   Hello hello{.capacity = options_.core.capacity, .version = std::string(kVersion)};
+  if (options_.core.search.digests) hello.features.emplace_back(kDigestFeature);
   absl::StatusOr<std::unique_ptr<MeshPort>> mesh_port = MeshPort::Open(
       {.listen = options_.mesh_listen, .mesh = mesh_id_}, *identity_, hello,
       driver_->MakeLinkEvents(), [this](CallPtr call) { router_->Route(call); }, *files_,

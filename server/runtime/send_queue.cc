@@ -15,6 +15,9 @@ Urgency UrgencyOf(const Frame& frame) {
   }
   if (std::holds_alternative<Answer>(frame)) return Urgency::kAnswer;
   if (std::holds_alternative<PageBodyFrame>(frame)) return Urgency::kBulk;
+  // Both alike: a delta must not overtake the digest that it adds to.
+  if (std::holds_alternative<DigestFrame>(frame)) return Urgency::kBulk;
+  if (std::holds_alternative<DigestDelta>(frame)) return Urgency::kBulk;
   if (std::holds_alternative<Disconnect>(frame)) return Urgency::kGoodbye;
   return Urgency::kControl;
 }

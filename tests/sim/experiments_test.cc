@@ -170,6 +170,35 @@ TEST(RunRecall, KeepsThePromiseInEveryMix) {
   }
 }
 
+double Frames(const Row& row) {
+  return std::get<double>(Get(row, "messages_per_query")) +
+         std::get<double>(Get(row, "contacts_per_query"));
+}
+
+// What is rare costs a third; what no digest can answer, or what most peers have, no more than
+// without. And nothing misses more than it says.
+TEST(RunClasses, DigestsKeepThePromiseAndSaveFramesWhereTheyCan) {
+  for (Mix mix : {Mix::kHomogeneous, Mix::kBubbleStorm, Mix::kGia}) {
+    Parameters parameters{
+        .experiment = "classes", .peers = 300, .recalls = {0.98}, .trials = 1000, .mix = mix};
+    const std::vector<Row> with = RunClasses(parameters);
+    parameters.digests = false;
+    const std::vector<Row> without = RunClasses(parameters);
+
+    ASSERT_EQ(with.size(), 4u);
+    for (size_t i = 0; i < with.size(); ++i) {
+      const std::string name = std::get<std::string>(Get(with[i], "class"));
+      SCOPED_TRACE(name);
+      EXPECT_LE(std::get<double>(Get(with[i], "measured_miss_high")),
+                2 * (1 - parameters.recalls.front()));  // Wide: the pairs are few.
+      EXPECT_EQ(std::get<double>(Get(with[i], "complete")), 1);
+      const bool saves = name == "rare" || name == "tenth";
+      EXPECT_LE(Frames(with[i]), (saves ? 0.5 : 1.1) * Frames(without[i]));
+      EXPECT_EQ(std::get<double>(Get(without[i], "contacts_per_query")), 0);
+    }
+  }
+}
+
 // A tenth of the peers ask for a thousand times as much as they were asked: each brings about a few
 // dozen casts, not thousands.
 TEST(RunHostile, AmplifiersAddLittleAndCostNoRecall) {

@@ -55,7 +55,7 @@ size_t SizeOf(const std::variant<QueryPayload, PagePayload>& payload) {
 }
 
 size_t SizeOf(const Answer& answer) {
-  size_t size = 18 + 6 * kVarint;
+  size_t size = 18 + 8 * kVarint;
   for (const Hit& hit : answer.hits) size += SizeOf(hit);
   return size;
 }
@@ -73,7 +73,7 @@ size_t FrameSize(const Frame& frame) {
           [](const Disconnect& f) { return 2 + SizeOf(f.replacements); },
           [](const Shuffle& f) { return kVarint + kId * f.path.size() + SizeOf(f.peers); },
           [](const ShuffleReply& f) { return kId * f.path.size() + SizeOf(f.peers); },
-          [](const Cast& f) { return 18 + kId + kFixed64 + 5 * kVarint + SizeOf(f.payload); },
+          [](const Cast& f) { return 18 + kId + kFixed64 + 7 * kVarint + SizeOf(f.payload); },
           [](const Answer& f) { return SizeOf(f); },
           [](const PageWant&) -> size_t { return kId + kVarint + kFixed64; },
           [](const PageBodyFrame& f) { return SizeOf(f.page, true); },
@@ -85,6 +85,10 @@ size_t FrameSize(const Frame& frame) {
             for (const Hit& hit : f.hits) size += SizeOf(hit);
             return size;
           },
+          [](const DigestFrame& f) {
+            return kVarint + 4 + (f.digest == nullptr ? 0 : f.digest->bytes().size());
+          },
+          [](const DigestDelta& f) { return kVarint + 4 + sizeof(uint32_t) * f.hashes.size(); },
       },
       frame);
   return kFraming + 3 + content;
@@ -93,14 +97,16 @@ size_t FrameSize(const Frame& frame) {
 size_t FrameKind(const Frame& frame) {
   const auto* cast = std::get_if<Cast>(&frame);
   bool page = cast != nullptr && std::holds_alternative<PagePayload>(cast->payload);
+  if (cast != nullptr && cast->contact) return kFrameKinds - 2;
   return page ? kFrameKinds - 1 : frame.index();
 }
 
 absl::string_view FrameKindName(size_t kind) {
   constexpr absl::string_view kNames[] = {
-      "hello",   "join",          "forward_join", "neighbor_ask",  "neighbor_reply", "disconnect",
-      "shuffle", "shuffle_reply", "cast_query",   "answer",        "page_want",      "page_body",
-      "measure", "measure_ack",   "open_stream",  "standing_hits", "cast_page"};
+      "hello",         "join",      "forward_join",  "neighbor_ask", "neighbor_reply",
+      "disconnect",    "shuffle",   "shuffle_reply", "cast_query",   "answer",
+      "page_want",     "page_body", "measure",       "measure_ack",  "open_stream",
+      "standing_hits", "digest",    "digest_delta",  "cast_contact", "cast_page"};
   static_assert(std::size(kNames) == kFrameKinds);
   return kNames[kind];
 }

@@ -12,8 +12,8 @@ namespace panal::sim {
 // Protobuf encoding estimated field by field, plus 36 bytes of gRPC, HTTP/2 and TLS framing.
 size_t FrameSize(const Frame& frame);
 
-// Kinds of frames told apart: those of Frame, casts of queries and of pages being two.
-inline constexpr size_t kFrameKinds = std::variant_size_v<Frame> + 1;
+// Kinds of frames told apart: those of Frame, casts of queries, of pages and contacts being three.
+inline constexpr size_t kFrameKinds = std::variant_size_v<Frame> + 2;
 
 // From 0 to kFrameKinds - 1.
 size_t FrameKind(const Frame& frame);

@@ -135,6 +135,27 @@ StandingMatched SimCatalog::Match(const MatchStanding& match) const {
   return matched;
 }
 
+bool SimCatalog::HasMatch(const Query& query, absl::Time now) const {
+  for (const auto& [key, page] : pages_) {
+    if (page->header.expires_ms <= ToMilliseconds(now)) continue;
+    for (const Record& record : page->records) {
+      if (Matches(query, record, key.publisher)) return true;
+    }
+  }
+  return false;
+}
+
+std::vector<uint32_t> SimCatalog::DigestHashes(absl::Time now) const {
+  std::vector<uint32_t> hashes;
+  for (const auto& [key, page] : pages_) {
+    if (page->header.expires_ms <= ToMilliseconds(now)) continue;
+    for (const Record& record : page->records) {
+      ForEachDigestHash(record, [&](uint32_t hash) { hashes.push_back(hash); });
+    }
+  }
+  return hashes;
+}
+
 std::vector<PagePtr> SimCatalog::OwnPages() const {
   std::vector<PagePtr> own;
   for (const auto& [key, page] : pages_) {

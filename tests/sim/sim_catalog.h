@@ -43,6 +43,10 @@ class SimCatalog {
   IndexAnswered Search(const QueryIndex& query, absl::Time now);
   StandingMatched Match(const MatchStanding& match) const;
 
+  bool HasMatch(const Query& query, absl::Time now) const;
+  // What a digest holds of everything that has not expired.
+  std::vector<uint32_t> DigestHashes(absl::Time now) const;
+
   // Own pages, ascending by number.
   std::vector<PagePtr> OwnPages() const;
 

@@ -145,6 +145,10 @@ bool Simulation::Holds(PeerIndex peer, const PageKey& key, uint64_t version) con
   return page != nullptr && page->header.version >= version;
 }
 
+bool Simulation::KeepsMatch(PeerIndex peer, const Query& query) const {
+  return impl_->peers_[peer].catalog->HasMatch(query, impl_->now_);
+}
+
 uint64_t Simulation::QueriesEvaluated() const { return impl_->evaluated_; }
 
 uint64_t Simulation::QueriesEvaluatedAt(PeerIndex peer) const {

@@ -43,6 +43,7 @@
 #include "common/base/ids.h"
 #include "common/base/random.h"
 #include "common/model/page.h"
+#include "common/model/query.h"
 #include "common/model/record.h"
 #include "server/processing/core.h"
 
@@ -194,6 +195,8 @@ class Simulation {
   std::vector<PeerIndex> HoldersOf(const PageKey& key) const;
   // Whether `peer` holds the page, at least in `version`.
   bool Holds(PeerIndex peer, const PageKey& key, uint64_t version = 0) const;
+  // Whether `peer` keeps a record that matches; its catalog does not count it as evaluated.
+  bool KeepsMatch(PeerIndex peer, const Query& query) const;
   // How many times any catalog evaluated a query, or the catalog of `peer` did.
   uint64_t QueriesEvaluated() const;
   uint64_t QueriesEvaluatedAt(PeerIndex peer) const;

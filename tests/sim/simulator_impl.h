@@ -362,7 +362,7 @@ class Simulation::Impl {
     }
     peer.links[other] = connection;
     connections_[connection].UpAt(at) = true;
-    LinkUp up{ContactOf(other), outbound, peers_[other].capacity};
+    LinkUp up{ContactOf(other), outbound, peers_[other].capacity, options_.core.search.digests};
     Feed(at, std::move(up));
     return true;
   }
@@ -615,6 +615,16 @@ class Simulation::Impl {
   }
 
   void Perform(PeerIndex, const FrameRefused&) { ++refused_; }
+
+  void Perform(PeerIndex index, const BuildDigest& build) {
+    uint32_t life = peers_[index].life;
+    At(options_.index_time, [=, this] {
+      if (!IsSame(index, life)) return;
+      DigestBuilt built{.token = build.token};
+      built.hashes = peers_[index].catalog->DigestHashes(now_);
+      Feed(index, std::move(built));
+    });
+  }
 
   // --- Pages and searches
   // -------------------------------------------------------------------------

@@ -241,6 +241,11 @@ absl::Status SqliteCatalog::AddAddresses(std::vector<Hit>& hits) {
   return catalog::AddAddresses(reader.connection(), hits);
 }
 
+absl::StatusOr<std::vector<uint32_t>> SqliteCatalog::DigestHashes(size_t limit) {
+  return WithReader<std::vector<uint32_t>>(
+      readers_, [&](Connection& db) { return catalog::DigestHashes(db, limit); });
+}
+
 absl::StatusOr<std::vector<PeerContact>> SqliteCatalog::FindPeers(absl::string_view prefix,
                                                                   int limit) {
   return WithReader<std::vector<PeerContact>>(

@@ -231,6 +231,9 @@ class Catalog {
                                                       absl::Duration within) = 0;
   // Fills in what is known of the publishers of `hits`, as Search does.
   virtual absl::Status AddAddresses(std::vector<Hit>& hits) = 0;
+  // What a digest holds of all own and kept pages (digest.h), each once; keys of attributes and
+  // expired pages that were not dropped yet besides. Stops beyond `limit`: more are there.
+  virtual absl::StatusOr<std::vector<uint32_t>> DigestHashes(size_t limit) = 0;
   // Peers whose id begins with `prefix`, from kept peer pages and known peers, at most `limit`.
   virtual absl::StatusOr<std::vector<PeerContact>> FindPeers(absl::string_view prefix,
                                                              int limit) = 0;

@@ -57,6 +57,7 @@ class SqliteCatalog final : public Catalog {
                                               absl::Duration time_max, absl::Time now,
                                               absl::Duration within) override;
   absl::Status AddAddresses(std::vector<Hit>& hits) override;
+  absl::StatusOr<std::vector<uint32_t>> DigestHashes(size_t limit) override;
   absl::StatusOr<std::vector<PeerContact>> FindPeers(absl::string_view prefix, int limit) override;
 
   absl::Status RememberPeers(const std::vector<PeerContact>& peers, absl::Time now) override;

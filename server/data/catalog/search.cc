@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "common/base/status.h"
+#include "common/model/digest.h"
 #include "common/model/hit_limit.h"
 #include "server/data/catalog/codec.h"
 #include "server/data/catalog/peers.h"
@@ -20,6 +22,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kPublisherColumn = 8;
+
+// The terms of the index, as the tokenizer made them. Of the connection that asks: it is no data.
+constexpr char kRecordTerms[] =
+    "CREATE VIRTUAL TABLE IF NOT EXISTS temp.record_terms "
+    "USING fts5vocab(main, record_words, row)";
 
 // Stops the statements of a connection at a time, for as long as it lives.
 class TimeLimit {
@@ -78,6 +85,18 @@ absl::Status Collect(Connection& db, const Query& query, const QueryPlan& plan, 
   }
 }
 
+// Adds the hash of the first column of every row until there are more than `limit`.
+template <typename Hash>
+absl::Status AddHashes(Statement rows, size_t limit, Hash hash,
+                       absl::flat_hash_set<uint32_t>& hashes) {
+  while (hashes.size() <= limit) {
+    PANAL_ASSIGN_OR_RETURN(bool found, rows.Step());
+    if (!found) break;
+    PANAL_RETURN_IF_ERROR(hash(rows.Bytes(0)));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SearchResult> Run(Connection& db, const Query& query, const QueryPlan& plan,
                                  int limit, absl::Duration time_max) {
   SearchResult result;
@@ -95,6 +114,26 @@ absl::StatusOr<SearchResult> Run(Connection& db, const Query& query, const Query
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<uint32_t>> DigestHashes(Connection& db, size_t limit) {
+  absl::flat_hash_set<uint32_t> hashes;
+  // Objects have no id; what stands for it is one hash more.
+  PANAL_ASSIGN_OR_RETURN(Statement ids, db.QueryOnce("SELECT DISTINCT id FROM record", {}));
+  auto add_id = [&](absl::string_view bytes) -> absl::Status {
+    PANAL_ASSIGN_OR_RETURN(Sha256Digest id, IdFrom<Sha256Digest>(bytes, db.path()));
+    hashes.insert(DigestHash(id));
+    return absl::OkStatus();
+  };
+  PANAL_RETURN_IF_ERROR(AddHashes(std::move(ids), limit, add_id, hashes));
+  PANAL_RETURN_IF_ERROR(db.RunScript(kRecordTerms));
+  PANAL_ASSIGN_OR_RETURN(Statement terms, db.QueryOnce("SELECT term FROM temp.record_terms", {}));
+  auto add_term = [&](absl::string_view term) {
+    hashes.insert(DigestHash(term));
+    return absl::OkStatus();
+  };
+  PANAL_RETURN_IF_ERROR(AddHashes(std::move(terms), limit, add_term, hashes));
+  return std::vector<uint32_t>(hashes.begin(), hashes.end());
+}
 
 absl::Status AddAddresses(Connection& db, std::vector<Hit>& hits) {
   absl::flat_hash_map<PeerId, PublishedContact> known;

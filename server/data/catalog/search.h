@@ -1,6 +1,9 @@
 // Search over own and kept pages (catalog.h: Search).
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/model/query.h"
@@ -18,5 +21,7 @@ absl::StatusOr<SearchResult> SearchArrivals(Connection& db, const Query& query, 
                                             absl::Duration time_max, int64_t now_ms,
                                             int64_t since_ms);
 absl::Status AddAddresses(Connection& db, std::vector<Hit>& hits);
+
+absl::StatusOr<std::vector<uint32_t>> DigestHashes(Connection& db, size_t limit);
 
 }  // namespace panal::catalog

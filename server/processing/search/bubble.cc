@@ -17,43 +17,24 @@ uint32_t LimitOf(const CastPayload& payload) {
   return query == nullptr ? 0 : query->limit;
 }
 
-// Rank of a neighbor in the permutation of (seed, begin). A hash per neighbor and not a shuffle, so
-// that a refresh with the same seed finds the same peers although some neighbor has changed.
-uint64_t RankOf(uint64_t seed, uint32_t begin, const PeerId& neighbor) {
-  uint64_t rank = Mix64(seed ^ begin);
-  for (size_t i = 0; i < PeerId::kSize; i += sizeof(uint64_t)) {
-    uint64_t word = 0;
-    for (size_t byte = 0; byte < sizeof(uint64_t); ++byte) {
-      word = word << 8 | neighbor.bytes[i + byte];
-    }
-    rank = Mix64(rank ^ word);
-  }
-  return rank;
-}
-
-uint32_t CappedSum(uint32_t a, uint32_t b) {
-  return static_cast<uint32_t>(std::min<uint64_t>(uint64_t{a} + b, kBubbleSizeMax));
-}
-
-bool Contains(const std::vector<PeerId>& peers, const PeerId& peer) {
-  return std::find(peers.begin(), peers.end(), peer) != peers.end();
-}
-
 }  // namespace
 
 void Tally::Add(Tally other) {
   visited = CappedSum(visited, other.visited);
   kept = CappedSum(kept, other.kept);
   full = CappedSum(full, other.full);
+  consulted = std::min(consulted + other.consulted, kConsultedMax);
+  contacted = std::min(contacted + other.contacted, kConsultedMax);
   truncated = truncated || other.truncated;
   for (Hit& hit : other.hits) hits.push_back(std::move(hit));
 }
 
 BubbleEngine::BubbleEngine(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
-                           const BubbleSizes& sizes, Random& random)
+                           const NeighborDigests& digests, const BubbleSizes& sizes, Random& random)
     : self_(self),
       options_(options),
       neighbors_(neighbors),
+      digests_(digests),
       sizes_(sizes),
       random_(random),
       pace_(options.late_factor) {}
@@ -79,6 +60,7 @@ BubbleId BubbleEngine::Begin(uint64_t owner, CastPayload payload, const CastRang
   task.origin = self_;
   if (visit_self) BeginVisit(bubble, task, self_);
   Forward(task, now, outputs);
+  Consult(bubble, task, now, outputs);
   FinishIfDone(task, now, outputs);
   return id;
 }
@@ -203,10 +185,12 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
     if (!plausible || Overloaded(now) || !MakeRoom(now)) return Refuse(from, cast, outputs);
     bubble = &bubbles_[cast.bubble];
   }
-  const CastRange range{cast.seed, cast.begin, cast.end, cast.everyone};
+  const CastRange range{cast.seed, cast.begin, cast.end, cast.everyone, cast.consult, cast.contact};
   for (const std::unique_ptr<Task>& task : bubble->tasks) {
-    // A bubble goes to everyone once, whatever seed somebody makes up.
-    const bool same = range.everyone ? task->range.everyone : task->range == range;
+    // A bubble goes to everyone once, and a peer is contacted once, whatever the seed.
+    const bool same = range.everyone  ? task->range.everyone
+                      : range.contact ? task->range.contact
+                                      : task->range == range;
     if (same) return Rejoin(*bubble, *task, from, now, outputs);
   }
   if (bubble->tasks.size() >= kRangesPerBubbleMax) return Refuse(from, cast, outputs);
@@ -227,6 +211,7 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
     AddTally(*bubble, task, std::exchange(bubble->orphans, Tally{}), now, outputs);
   }
   Forward(task, now, outputs);
+  Consult(*bubble, task, now, outputs);
   FinishIfDone(task, now, outputs);
 }
 
@@ -235,7 +220,10 @@ uint32_t BubbleEngine::ReachOf(const Bubble* bubble, const Cast& cast, int hops)
   if (cast.everyone) {
     return query || sizes_.PageToEveryonePlausible() ? cast.end : cast.begin;
   }
-  const uint64_t longest = query ? sizes_.QueryRangeMax() : sizes_.PageRangeMax();
+  if (cast.contact) return cast.end;
+  const uint64_t longest = !query             ? sizes_.PageRangeMax()
+                           : cast.consult > 0 ? sizes_.ConsultingRangeMax()
+                                              : sizes_.QueryRangeMax();
   uint64_t most = longest;
   const bool known = longest < kBubbleSizeMax;
   for (int hop = 1; known && hop < hops && most > 1; ++hop) {
@@ -255,7 +243,7 @@ void BubbleEngine::Rejoin(Bubble& bubble, Task& task, const PeerId& from, absl::
     task.parent = from;
     return;
   }
-  if (!task.finished && !task.range.everyone) {
+  if (!task.finished && !task.range.everyone && !task.range.contact) {
     if (task.parent == from || Contains(task.further_parents, from)) return;
     if (!task.root &&
         task.further_parents.size() < static_cast<size_t>(options_.further_parents_max)) {
@@ -336,6 +324,18 @@ void BubbleEngine::ForwardRange(Task& task, uint32_t begin, uint32_t casts, absl
   }
 }
 
+uint64_t BubbleEngine::RankOf(uint64_t seed, uint32_t begin, const PeerId& neighbor) {
+  uint64_t rank = Mix64(seed ^ begin);
+  for (size_t i = 0; i < PeerId::kSize; i += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    for (size_t byte = 0; byte < sizeof(uint64_t); ++byte) {
+      word = word << 8 | neighbor.bytes[i + byte];
+    }
+    rank = Mix64(rank ^ word);
+  }
+  return rank;
+}
+
 std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
                                              size_t* preferred) const {
   std::vector<std::pair<std::pair<int, uint64_t>, PeerId>> ranked;
@@ -362,7 +362,7 @@ std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
 void BubbleEngine::SendPart(Task& task, Part& part, const PeerId& to, absl::Time now,
                             Outputs& outputs) {
   const absl::Duration remaining = task.deadline - now;
-  if (!task.root && !task.range.everyone) ++FindBubble(task.bubble)->casts;
+  if (!task.root && !task.range.everyone && !part.contact) ++FindBubble(task.bubble)->casts;
   part.tried.push_back(to);
   part.open.push_back(to);
   conduct_.OnCast(to);
@@ -377,65 +377,13 @@ void BubbleEngine::SendPart(Task& task, Part& part, const PeerId& to, absl::Time
   cast.begin = part.begin;
   cast.end = part.end;
   cast.everyone = task.range.everyone;
+  cast.contact = part.contact;
+  cast.consult = part.contact ? 0 : task.range.consult;
   cast.hops = task.hops + 1;
   const int64_t budget = absl::ToInt64Milliseconds(kHopShare * remaining);
   cast.budget_ms = static_cast<uint32_t>(std::clamp<int64_t>(budget, 1, kBudgetMsMax));
   cast.payload = *task.payload;
   outputs.push_back(SendFrame{to, std::move(cast)});
-}
-
-std::optional<PeerId> BubbleEngine::NextFor(const Task& task, const Part& part,
-                                            absl::Time now) const {
-  const bool may = part.tried.size() < static_cast<size_t>(options_.range_tries_max) &&
-                   !task.range.everyone && kHopShare * (task.deadline - now) >= kPartTimeMin &&
-                   CastsLeft(task) > 0;
-  if (!may) return std::nullopt;
-  size_t preferred = 0;
-  std::optional<PeerId> next;
-  const std::vector<PeerId> candidates = Candidates(task, now, &preferred);
-  for (const PeerId& candidate : candidates) {
-    // One that has no room either would only be asked for nothing.
-    if (Contains(part.tried, candidate) || conduct_.RefusedLately(candidate, now)) continue;
-    const bool used = std::any_of(task.parts.begin(), task.parts.end(), [&](const Part& other) {
-      return Contains(other.tried, candidate);
-    });
-    // The first that had no part yet: another was visited already, or is silent itself.
-    if (!next) next = candidate;
-    if (!used) return candidate;
-  }
-  return next;
-}
-
-void BubbleEngine::Retry(Task& task, Part& part, absl::Time now, Outputs& outputs) {
-  const std::optional<PeerId> next = NextFor(task, part, now);
-  if (!next) return GiveUp(task, part);
-  SendPart(task, part, *next, now, outputs);
-}
-
-void BubbleEngine::Hedge(Task& task, Part& part, absl::Time now, Outputs& outputs) {
-  part.late_at = absl::InfiniteFuture();
-  conduct_.OnLate(part.tried.back(), now);
-  const std::optional<PeerId> next = NextFor(task, part, now);
-  if (!next || !pace_.TakeLateCast()) return;
-  SendPart(task, part, *next, now, outputs);
-}
-
-absl::Time BubbleEngine::LateAt(const Task& task, const Part& part) const {
-  if (task.range.everyone || !std::holds_alternative<QueryPayload>(*task.payload)) {
-    return absl::InfiniteFuture();
-  }
-  return part.cast_at + pace_.LateAfter(part.size(), task.pace);
-}
-
-void BubbleEngine::NotePace(Task& task, const Part& part, absl::Time now) {
-  pace_.OnAnswered(part.size(), now - part.cast_at);
-  const auto done = std::count_if(task.parts.begin(), task.parts.end(),
-                                  [](const Part& one) { return one.resolved; });
-  if (task.pace > absl::ZeroDuration() || 2 * static_cast<size_t>(done) < task.parts.size()) return;
-  task.pace = std::max(now - task.cast_at, absl::Milliseconds(1));
-  for (Part& one : task.parts) {
-    if (!one.resolved) one.late_at = LateAt(task, one);
-  }
 }
 
 void BubbleEngine::EndCasts(Task& task) {
@@ -459,12 +407,6 @@ void BubbleEngine::BeginVisit(Bubble& bubble, Task& task, const PeerId& from) {
 
 void BubbleEngine::EndVisit(Task& task) {
   if (std::exchange(task.visiting, false)) --visiting_;
-}
-
-void BubbleEngine::GiveUp(Task& task, Part& part) {
-  part.resolved = true;
-  const uint32_t missing = part.size() - std::min(part.size(), part.visited);
-  task.unanswered = CappedSum(task.unanswered, task.range.everyone ? 1 : missing);
 }
 
 // --- Answers
@@ -501,7 +443,12 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
   // A range of so many positions cannot have visited more peers.
   const uint32_t most = task->range.everyone ? kBubbleSizeMax : part->size();
   Tally tally;
-  tally.visited = std::min(answer.visited, most - std::min(most, part->visited));
+  if (part->contact) {
+    CountContact(answer, *part, tally);
+  } else {
+    tally.visited = std::min(answer.visited, most - std::min(most, part->visited));
+    CountConsulted(answer, task->range.consult, *part, tally);
+  }
   tally.kept = std::min(answer.kept, most - std::min(most, part->kept));
   tally.full = std::min(answer.full, most - std::min(most, part->full));
   tally.truncated = answer.truncated;
@@ -533,7 +480,8 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
     Retry(*task, *part, now, outputs);
   } else if (holder || answer.unanswered == 0) {
     part->resolved = true;
-    task->unanswered = CappedSum(task->unanswered, std::min(answer.unanswered, part->size()));
+    const uint32_t missing = part->contact ? 0 : std::min(answer.unanswered, part->size());
+    task->unanswered = CappedSum(task->unanswered, missing);
     if (holder) {
       if (part->tried.size() == 1) conduct_.OnInTime(from);
       NotePace(*task, *part, now);
@@ -618,6 +566,8 @@ void BubbleEngine::SendAnswer(const PeerId& to, const Task& task, Tally tally, b
       answer.visited = tally.visited;
       answer.kept = tally.kept;
       answer.full = tally.full;
+      answer.consulted = tally.consulted;
+      answer.contacted = tally.contacted;
       answer.truncated = tally.truncated;
       answer.unanswered = unanswered;
     }
@@ -703,6 +653,7 @@ void BubbleEngine::FinishIfDone(Task& task, absl::Time now, Outputs& outputs) {
 
 void BubbleEngine::Finish(Bubble& bubble, Task& task, absl::Time now, Outputs& outputs) {
   PANAL_CHECK(!task.finished);
+  if (task.links > 0) AddTally(bubble, task, {.consulted = Consulted(task)}, now, outputs);
   EndCasts(task);
   EndVisit(task);
   task.finished = true;

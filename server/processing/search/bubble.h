@@ -11,6 +11,7 @@
 // (OnVisited); what comes back to an origin is handed out as reports (TakeReports).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,6 +27,7 @@
 #include "common/model/frame.h"
 #include "server/processing/core.h"
 #include "server/processing/search/conduct.h"
+#include "server/processing/search/digests.h"
 #include "server/processing/search/hits.h"
 #include "server/processing/search/neighbors.h"
 #include "server/processing/search/sizes.h"
@@ -59,6 +61,11 @@ inline constexpr uint64_t kHopShrink = 4;
 // Ranges of one bubble that its origin casts: more than the rounds of a search or a spread.
 inline constexpr size_t kRootRangesMax = 16;
 
+// A sum of positions or peers, at most those of the largest bubble.
+inline uint32_t CappedSum(uint32_t a, uint32_t b) {
+  return static_cast<uint32_t>(std::min<uint64_t>(uint64_t{a} + b, kBubbleSizeMax));
+}
+
 using CastPayload = std::variant<QueryPayload, PagePayload>;
 
 // What was found at peers visited and is not yet reported.
@@ -66,11 +73,15 @@ struct Tally {
   uint32_t visited = 0;
   uint32_t kept = 0;
   uint32_t full = 0;
+  // Links whose digest ruled the query out or whose contact was answered; peers evaluated by those.
+  uint32_t consulted = 0;
+  uint32_t contacted = 0;
   bool truncated = false;
   std::vector<Hit> hits;
 
   bool Empty() const {
-    return visited == 0 && kept == 0 && full == 0 && !truncated && hits.empty();
+    return visited == 0 && kept == 0 && full == 0 && consulted == 0 && contacted == 0 &&
+           !truncated && hits.empty();
   }
 
   void Add(Tally other);
@@ -99,6 +110,8 @@ struct CastRange {
   uint32_t begin = 0;
   uint32_t end = 1;
   bool everyone = false;
+  uint32_t consult = 0;  // Links that who is visited consults at most.
+  bool contact = false;  // Position 0, for a visit only.
 
   bool operator==(const CastRange&) const = default;
 };
@@ -106,9 +119,9 @@ struct CastRange {
 // Not thread-safe.
 class BubbleEngine {
  public:
-  // `neighbors`, `sizes` and `random` must outlive the engine.
+  // All references must outlive the engine.
   BubbleEngine(PeerId self, const SearchOptions& options, const Neighbors& neighbors,
-               const BubbleSizes& sizes, Random& random);
+               const NeighborDigests& digests, const BubbleSizes& sizes, Random& random);
 
   // Begins a bubble of `owner`. The origin takes position 0: with `visit_self` it is visited,
   // otherwise the owner accounts for it. `range.begin` is 0.
@@ -157,6 +170,9 @@ class BubbleEngine {
     uint32_t visited = 0;
     uint32_t kept = 0;
     uint32_t full = 0;
+    bool contact = false;  // By a digest: never sent elsewhere.
+    uint32_t consulted = 0;
+    uint32_t contacted = 0;
 
     uint32_t size() const { return end - begin; }
   };
@@ -184,6 +200,9 @@ class BubbleEngine {
     absl::Time cast_at;   // When the parts were cast first.
     absl::Duration pace;  // After which half of them were answered; zero: not yet.
     std::vector<Part> parts;
+    // Neighbors with a digest, and those of them that it does not rule out.
+    uint32_t links = 0;
+    uint32_t contacts = 0;
     uint32_t unanswered = 0;
     Tally pending;  // Without hits; those are in `merger`.
     HitMerger merger;
@@ -193,6 +212,7 @@ class BubbleEngine {
     bool owned = false;
     uint64_t owner = 0;
     bool visited = false;
+    bool consulted = false;   // The digests of the neighbors were, or could not be.
     uint64_t visit_task = 0;  // Sequence of the task that the visit belongs to.
     absl::Time deadline = absl::InfinitePast();
     absl::Time forget_at = absl::InfinitePast();
@@ -224,6 +244,18 @@ class BubbleEngine {
   void Rejoin(Bubble& bubble, Task& task, const PeerId& from, absl::Time now, Outputs& outputs);
   static void Refuse(const PeerId& from, const Cast& cast, Outputs& outputs);
 
+  // At the first range by which the bubble comes: contacts the neighbors whose digests do not rule
+  // the query out.
+  void Consult(Bubble& bubble, Task& task, absl::Time now, Outputs& outputs);
+  // Links that count as consulted: all where every contact was answered, else that share of all.
+  // What is found is behind contacts, so that one that was not answered weighs more than one link.
+  static uint32_t Consulted(const Task& task);
+  // Of an answer, to a contact or to a part, what digests brought.
+  static void CountContact(const Answer& answer, Part& part, Tally& tally);
+  void CountConsulted(const Answer& answer, uint32_t consult, Part& part, Tally& tally) const;
+  // Rank of a neighbor in the permutation of (seed, begin). A hash per neighbor and not a shuffle,
+  // so that a refresh with the same seed finds the same peers although some neighbor has changed.
+  static uint64_t RankOf(uint64_t seed, uint32_t begin, const PeerId& neighbor);
   void Forward(Task& task, absl::Time now, Outputs& outputs);
   void ForwardToEveryone(Task& task, absl::Time now, Outputs& outputs);
   void ForwardRange(Task& task, uint32_t begin, uint32_t casts, absl::Time now, Outputs& outputs);
@@ -240,6 +272,7 @@ class BubbleEngine {
   void Hedge(Task& task, Part& part, absl::Time now, Outputs& outputs);
   // Whom to give the part next; null when nobody is left, or nothing may be cast.
   std::optional<PeerId> NextFor(const Task& task, const Part& part, absl::Time now) const;
+  uint32_t PaceSize(const Task& task, const Part& part) const;
   // When a part that was just cast is late.
   absl::Time LateAt(const Task& task, const Part& part) const;
   // A part was answered by who holds it: what is late follows from it.
@@ -269,6 +302,7 @@ class BubbleEngine {
   const PeerId self_;
   const SearchOptions options_;
   const Neighbors& neighbors_;
+  const NeighborDigests& digests_;
   const BubbleSizes& sizes_;
   Random& random_;
   uint64_t next_sequence_ = 1;

@@ -11,6 +11,10 @@
 
 namespace panal {
 
+inline bool Contains(const std::vector<PeerId>& peers, const PeerId& peer) {
+  return std::find(peers.begin(), peers.end(), peer) != peers.end();
+}
+
 class Neighbors {
  public:
   // `ids` ascending.

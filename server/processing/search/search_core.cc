@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/processing/search/bubble.h"
+#include "server/processing/search/digests.h"
 #include "server/processing/search/neighbors.h"
 #include "server/processing/search/page_spreader.h"
 #include "server/processing/search/searcher.h"
@@ -19,10 +20,12 @@ class SearchCoreImpl final : public SearchCore {
  public:
   SearchCoreImpl(PeerId self, const SearchOptions& options, Random& random)
       : sizes_(options),
-        engine_(self, options, neighbors_, sizes_, random),
+        digests_(neighbors_),
+        own_digest_(options, neighbors_, sizes_, tokens_),
+        engine_(self, options, neighbors_, digests_, sizes_, random),
         standing_(self, options, neighbors_),
         visitor_(options, neighbors_, tokens_, standing_),
-        searcher_(options, neighbors_, sizes_, tokens_, random, engine_),
+        searcher_(options, neighbors_, digests_, sizes_, tokens_, random, engine_),
         subscriber_(options, tokens_, random, searcher_, standing_),
         spreader_(self, options, neighbors_, sizes_, tokens_, random, engine_) {}
 
@@ -37,7 +40,11 @@ class SearchCoreImpl final : public SearchCore {
   // The peer's own contact travels in its peer page.
   void SetSelf(const PeerContact&) override {}
 
-  void OnNeighborUp(const PeerId&, absl::Time now, Outputs& outputs) override {
+  void OnStart(absl::Time now, Outputs& outputs) override { own_digest_.OnStart(now, outputs); }
+
+  void OnNeighborUp(const PeerId& peer, bool takes_digests, absl::Time now,
+                    Outputs& outputs) override {
+    own_digest_.OnNeighborUp(peer, takes_digests, outputs);
     Pump(now, outputs);
   }
 
@@ -45,6 +52,8 @@ class SearchCoreImpl final : public SearchCore {
     sizes_.Advance(now);
     engine_.OnNeighborDown(peer, now, outputs);
     visitor_.OnNeighborDown(peer);
+    digests_.OnNeighborDown(peer);
+    own_digest_.OnNeighborDown(peer);
     Pump(now, outputs);
   }
 
@@ -70,12 +79,23 @@ class SearchCoreImpl final : public SearchCore {
     visitor_.OnPageBody(from, body, outputs);
   }
 
+  void OnDigest(const PeerId& from, const DigestFrame& digest, absl::Time now,
+                Outputs& outputs) override {
+    digests_.OnDigest(from, digest, now, outputs);
+  }
+
+  void OnDigestDelta(const PeerId& from, const DigestDelta& delta, absl::Time now,
+                     Outputs& outputs) override {
+    digests_.OnDelta(from, delta, now, outputs);
+  }
+
   void OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) override {
     sizes_.Advance(now);
     if (timer.kind == TimerKind::kBubble) engine_.OnTimer(timer.token, now, outputs);
     if (timer.kind == TimerKind::kSearch) searcher_.OnTimer(timer.token, outputs);
     if (timer.kind == TimerKind::kRefresh) spreader_.OnTimer(now, outputs);
     if (timer.kind == TimerKind::kStanding) subscriber_.OnTimer(timer.token, now, outputs);
+    if (timer.kind == TimerKind::kDigest) own_digest_.OnTimer(now, outputs);
     Pump(now, outputs);
   }
 
@@ -136,8 +156,13 @@ class SearchCoreImpl final : public SearchCore {
                         Outputs& outputs) override {
     sizes_.Advance(now);
     standing_.OnOwnPages(signed_pages.pages, now, outputs);
+    for (const PagePtr& page : signed_pages.pages) own_digest_.OnPageKept(*page, now, outputs);
     spreader_.OnOwnPagesSigned(signed_pages, now, outputs);
     Pump(now, outputs);
+  }
+
+  void OnDigestBuilt(const DigestBuilt& built, absl::Time now, Outputs& outputs) override {
+    own_digest_.OnBuilt(built, now, outputs);
   }
 
   uint32_t PageBubbleSize() const override { return sizes_.PageSize(); }
@@ -151,11 +176,14 @@ class SearchCoreImpl final : public SearchCore {
     searcher_.CheckInvariants();
     subscriber_.CheckInvariants();
     spreader_.CheckInvariants();
+    digests_.CheckInvariants();
+    own_digest_.CheckInvariants();
   }
 
  private:
   void Pump(absl::Time now, Outputs& outputs) {
     while (true) {
+      for (const PagePtr& page : visitor_.TakeKept()) own_digest_.OnPageKept(*page, now, outputs);
       const std::vector<Visit> visits = engine_.TakeVisits();
       std::vector<Visitor::Done> done = visitor_.TakeDone();
       const std::vector<BubbleReport> reports = engine_.TakeReports();
@@ -178,6 +206,8 @@ class SearchCoreImpl final : public SearchCore {
   Neighbors neighbors_;
   Tokens tokens_;
   BubbleSizes sizes_;
+  NeighborDigests digests_;
+  OwnDigest own_digest_;
   BubbleEngine engine_;
   StandingVisits standing_;
   Visitor visitor_;

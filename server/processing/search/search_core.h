@@ -41,7 +41,10 @@ class SearchCore {
   virtual bool Saturated() const = 0;
   virtual void SetSelf(const PeerContact& self) = 0;
 
-  virtual void OnNeighborUp(const PeerId& peer, absl::Time now, Outputs& outputs) = 0;
+  virtual void OnStart(absl::Time now, Outputs& outputs) = 0;
+  // `takes_digests`: it has the feature.
+  virtual void OnNeighborUp(const PeerId& peer, bool takes_digests, absl::Time now,
+                            Outputs& outputs) = 0;
   // `peer` is no longer among the neighbors: SetNeighbors came before.
   virtual void OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) = 0;
 
@@ -53,8 +56,13 @@ class SearchCore {
   virtual void OnPageBody(const PeerId& from, const PageBodyFrame& body, absl::Time now,
                           Outputs& outputs) = 0;
 
-  // Timers of kind kBubble, kSearch, kRefresh and kStanding. One whose token is no longer known is
-  // ignored.
+  virtual void OnDigest(const PeerId& from, const DigestFrame& digest, absl::Time now,
+                        Outputs& outputs) = 0;
+  virtual void OnDigestDelta(const PeerId& from, const DigestDelta& delta, absl::Time now,
+                             Outputs& outputs) = 0;
+
+  // Timers of kind kBubble, kSearch, kRefresh, kStanding and kDigest. One whose token is not known
+  // is ignored.
   virtual void OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) = 0;
 
   virtual void OnSearchRequested(const SearchRequested& request, absl::Time now,
@@ -72,6 +80,7 @@ class SearchCore {
   virtual void OnIndexAnswered(const IndexAnswered& answer, absl::Time now, Outputs& outputs) = 0;
   virtual void OnPageStored(const PageStored& stored, absl::Time now, Outputs& outputs) = 0;
   virtual void OnPageLoaded(const PageLoaded& loaded, absl::Time now, Outputs& outputs) = 0;
+  virtual void OnDigestBuilt(const DigestBuilt& built, absl::Time now, Outputs& outputs) = 0;
   virtual void OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Time now,
                                 Outputs& outputs) = 0;
 

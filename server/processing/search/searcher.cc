@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/model/digest.h"
+#include "common/model/query.h"
 
 namespace panal {
 namespace {
@@ -22,9 +25,11 @@ uint32_t PositionsFor(uint64_t missing, uint64_t reached, double peers) {
 }
 
 Searcher::Searcher(const SearchOptions& options, const Neighbors& neighbors,
-                   const BubbleSizes& sizes, Tokens& tokens, Random& random, BubbleEngine& engine)
+                   const NeighborDigests& digests, const BubbleSizes& sizes, Tokens& tokens,
+                   Random& random, BubbleEngine& engine)
     : options_(options),
       neighbors_(neighbors),
+      digests_(digests),
       sizes_(sizes),
       tokens_(tokens),
       random_(random),
@@ -66,17 +71,64 @@ void Searcher::Start(Search started, absl::Duration timeout, absl::Time now, Out
 }
 
 void Searcher::BeginBubble(uint64_t token, Search& search, absl::Time now, Outputs& outputs) {
-  const uint32_t size = sizes_.QuerySize(search.recall);
   search.everyone = sizes_.Saturated() || search.recall >= 1;
+  const uint32_t size = Plan(search);
+  search.size = size;
   search.reached_before = std::max(search.reached_before, std::exchange(search.reached, 0));
   const bool sliced = search.enough > 0 && !search.everyone;
   search.next_position = sliced ? SliceEnd(search.slices++, size) : size;
   if (!sliced) search.slices = kSliceShares.size() + 1;
   ++search.rounds;
   const uint32_t end = search.everyone ? 1 : search.next_position;
-  const CastRange range{random_.Next(), 0, end, search.everyone};
+  const CastRange range{random_.Next(), 0, end, search.everyone, search.consult};
   search.bubble = engine_.Begin(token, search.query, range, /*visit_self=*/true,
                                 RoundDeadline(search, now), now, outputs);
+}
+
+std::optional<double> Searcher::MatchShare(const QueryPayload& query) const {
+  if (!options_.digests || digests_.Share() < kDigestShareMin) return std::nullopt;
+  // Who is visited keeps the query for what comes; what comes elsewhere no digest knows yet.
+  if (query.standing.has_value()) return std::nullopt;
+  const absl::StatusOr<Query> parsed = Query::Parse(query.query);
+  if (!parsed.ok()) return std::nullopt;
+  const DigestQuery asked(*parsed);
+  if (!asked.digestible()) return std::nullopt;
+  int matching = 0, told = 0;
+  for (const PeerId& neighbor : neighbors_.ids()) {
+    const std::optional<bool> may = digests_.MayMatch(neighbor, asked);
+    if (!may) continue;
+    ++told;
+    matching += *may ? 1 : 0;
+  }
+  return static_cast<double>(matching) / std::max(told, 1);
+}
+
+Coverage Searcher::CoverageOf(const Search& search) {
+  return {static_cast<double>(search.reached), static_cast<double>(search.settled)};
+}
+
+uint32_t Searcher::Plan(Search& search) const {
+  search.consult = 0;
+  const uint32_t plain = sizes_.QuerySize(search.recall);
+  if (search.everyone) return plain;
+  const std::optional<double> share = MatchShare(search.query);
+  if (!share) return plain;
+  const double available = digests_.Share() * sizes_.LinksConsulted();
+  const double size = kConsultMargin * sizes_.ConsultingQuerySize(search.recall, available);
+  const auto positions = static_cast<uint32_t>(std::ceil(size));
+  double links = kConsultMargin * sizes_.LinksWanted(search.recall, positions);
+  // Peers with fewer links make up for less than those with more would.
+  if (links > available / kConsultMargin) links = kLinksPerPeerMax;
+  const double casts = positions * (1 + *share * std::min(links, available));
+  if (casts >= plain) return plain;
+  search.consult = std::max(1u, static_cast<uint32_t>(std::ceil(links)));
+  return positions;
+}
+
+bool Searcher::HasReachedEnough(const Search& search) const {
+  if (search.everyone) return false;
+  if (search.reached >= sizes_.QuerySize(search.recall)) return true;
+  return sizes_.Recall(CoverageOf(search)) + kRecallRounding >= search.recall;
 }
 
 absl::Time Searcher::RoundDeadline(const Search& search, absl::Time now) const {
@@ -123,12 +175,16 @@ bool Searcher::OnReport(const BubbleReport& report, absl::Time now, Outputs& out
   if (it == searches_.end()) return false;
   Search& search = it->second;
   search.reached += report.tally.visited;
+  search.contacted += report.tally.contacted;
+  search.consulted += report.tally.consulted;
+  // Only then: peers that contact others, which may have hits, answer later than those that do not.
+  if (report.round_finished) search.settled = search.consulted;
   search.truncated = search.truncated || report.tally.truncated;
   search.merger.Add(report.tally.hits);
   if (search.merger.HasFresh()) {
     TellHits(search, search.merger.Take(), outputs);
   }
-  if (!search.everyone && search.reached >= sizes_.QuerySize(search.recall)) {
+  if (HasReachedEnough(search)) {
     Finish(it, CutShort::kNothing, outputs);
   } else if (search.enough > 0 && search.merger.ids() >= search.enough) {
     Finish(it, CutShort::kEnough, outputs);
@@ -160,14 +216,14 @@ void Searcher::Continue(Searches::iterator it, uint32_t unanswered, absl::Time n
     return BeginBubble(it->first, search, now, outputs);
   }
   if (NextSlice(it, now, outputs)) return;
-  const uint64_t target = sizes_.QuerySize(search.recall);
   const uint32_t positions =
-      PositionsFor(target - search.reached, search.reached, sizes_.shape().peers);
+      PositionsFor(std::max(Missing(search), 1u), search.reached, sizes_.shape().peers);
   const uint32_t begin = search.next_position;
   if (begin + positions > kBubbleSizeMax) return Finish(it, CutShort::kPeersLost, outputs);
   search.next_position = begin + positions;
   ++search.rounds;
-  engine_.Extend(search.bubble, search.query, {random_.Next(), begin, begin + positions, false},
+  engine_.Extend(search.bubble, search.query,
+                 {random_.Next(), begin, begin + positions, false, search.consult},
                  RoundDeadline(search, now), now, outputs);
 }
 
@@ -180,26 +236,44 @@ uint32_t Searcher::SliceEnd(size_t slices, uint32_t size) {
 
 bool Searcher::NextSlice(Searches::iterator it, absl::Time now, Outputs& outputs) {
   Search& search = it->second;
-  const uint32_t size = sizes_.QuerySize(search.recall);
+  const uint32_t size = search.size;
   while (search.slices <= kSliceShares.size()) {
     const uint32_t begin = search.next_position;
     const uint32_t end = SliceEnd(search.slices++, size);
     if (end <= begin) continue;
     search.next_position = end;
-    engine_.Extend(search.bubble, search.query, {random_.Next(), begin, end, false},
+    engine_.Extend(search.bubble, search.query, {random_.Next(), begin, end, false, search.consult},
                    RoundDeadline(search, now), now, outputs);
     return true;
   }
   return false;
 }
 
+uint32_t Searcher::Missing(Search& search) const {
+  if (search.consult > 0) {
+    // By what was consulted and not by what was hoped for.
+    const auto reached = static_cast<double>(std::max<uint64_t>(1, search.reached));
+    const double links = static_cast<double>(search.settled) / reached;
+    const uint32_t missing = sizes_.ConsultingQuerySize(search.recall, links, CoverageOf(search));
+    if (2 * missing <= sizes_.ConsultingRangeMax()) return missing;
+    // Too few have digests: by positions alone from here on.
+    search.consult = 0;
+  }
+  if (search.settled > 0) return sizes_.ConsultingQuerySize(search.recall, 0, CoverageOf(search));
+  return sizes_.QuerySize(search.recall) - static_cast<uint32_t>(search.reached);
+}
+
 void Searcher::Finish(Searches::iterator it, CutShort why, Outputs& outputs) {
   Search& search = it->second;
   SearchSummary summary;
-  summary.peers_reached = std::max(search.reached, search.reached_before);
+  summary.peers_reached = std::max(search.reached + search.contacted, search.reached_before);
+  summary.digests_consulted = search.consulted;
   summary.mesh_size = search.exact ? summary.peers_reached
                                    : std::max<uint64_t>(sizes_.MeshSize(), summary.peers_reached);
-  summary.recall = search.exact ? 1.0 : sizes_.Recall(summary.peers_reached);
+  // Peers that were contacted are counted with the links consulted.
+  Coverage coverage = CoverageOf(search);
+  coverage.peers = std::max(coverage.peers, static_cast<double>(search.reached_before));
+  summary.recall = search.exact ? 1.0 : sizes_.Recall(coverage);
   summary.complete = summary.recall + kRecallRounding >= search.recall;
   summary.truncated = search.truncated || search.merger.truncated();
   summary.cut_short = summary.complete ? CutShort::kNothing : why;

@@ -13,6 +13,7 @@
 #include "common/base/random.h"
 #include "server/processing/core.h"
 #include "server/processing/search/bubble.h"
+#include "server/processing/search/digests.h"
 #include "server/processing/search/hits.h"
 #include "server/processing/search/neighbors.h"
 #include "server/processing/search/sizes.h"
@@ -35,6 +36,10 @@ inline constexpr absl::Duration kRoundTimeMin = absl::Milliseconds(20);
 // many times `m`.
 inline constexpr double kRoundMargin = 1.5;
 inline constexpr double kRoundOversizeMax = 8.0;
+// Positions of a search that consults digests, and links of each, beyond those that meet the
+// promise on average: a link is not consulted whose contact is late, and a position lost that meets
+// a peer again. Guess.
+inline constexpr double kConsultMargin = 1.1;
 // Longest search: what the budget of a cast can say.
 inline constexpr absl::Duration kSearchTimeMax = absl::Milliseconds(kBudgetMsMax);
 
@@ -53,8 +58,8 @@ struct RoundReport {
 class Searcher {
  public:
   // All references must outlive the searcher.
-  Searcher(const SearchOptions& options, const Neighbors& neighbors, const BubbleSizes& sizes,
-           Tokens& tokens, Random& random, BubbleEngine& engine);
+  Searcher(const SearchOptions& options, const Neighbors& neighbors, const NeighborDigests& digests,
+           const BubbleSizes& sizes, Tokens& tokens, Random& random, BubbleEngine& engine);
 
   void OnRequested(const SearchRequested& request, absl::Time now, Outputs& outputs);
   void OnCancelled(uint64_t request);
@@ -85,11 +90,17 @@ class Searcher {
     absl::Time deadline;
     BubbleId bubble;
     bool everyone = false;
+    uint32_t consult = 0;  // Links that each peer visited consults at most.
+    uint32_t size = 0;     // Positions of the bubble as planned.
     uint32_t next_position = 0;
     size_t slices = 0;  // Of its bubble, begun.
     int rounds = 0;
-    // Distinct peers in the current bubble, and the most of any bubble before it.
+    // Distinct peers in the current bubble: by positions, and by contacts alone. Links consulted.
     uint64_t reached = 0;
+    uint64_t contacted = 0;
+    uint64_t consulted = 0;
+    uint64_t settled = 0;  // Of those, up to the end of a round: counted on.
+    // The most of any bubble before it.
     uint64_t reached_before = 0;
     bool exact = false;  // Everybody was asked, and every answer came.
     bool truncated = false;
@@ -113,10 +124,20 @@ class Searcher {
   // Where the slice that comes after `slices` ends, in a bubble of `size` positions.
   static uint32_t SliceEnd(size_t slices, uint32_t size);
   void Finish(Searches::iterator it, CutShort why, Outputs& outputs);
+  // Share of the neighbors with a digest that it does not rule out; nothing where no digest can
+  // answer the query, or too few neighbors sent one.
+  std::optional<double> MatchShare(const QueryPayload& query) const;
+  // Plans the bubble: by digests where that takes fewer casts. Returns its positions.
+  uint32_t Plan(Search& search) const;
+  static Coverage CoverageOf(const Search& search);
+  bool HasReachedEnough(const Search& search) const;
+  // Peers that must be reached besides; no longer by digests where too few have one.
+  uint32_t Missing(Search& search) const;
   absl::Time RoundDeadline(const Search& search, absl::Time now) const;
 
   const SearchOptions options_;
   const Neighbors& neighbors_;
+  const NeighborDigests& digests_;
   const BubbleSizes& sizes_;
   Tokens& tokens_;
   Random& random_;

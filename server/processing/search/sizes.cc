@@ -9,6 +9,23 @@ namespace {
 // Sizes are computed in doubles; a result this close above a whole number is that number.
 constexpr double kRounding = 1e-9;
 
+// Links of a peer while nothing is measured: the default.
+constexpr double kDegreeUnmeasured = 16;
+
+// Share of all links that belong to the peers at the other ends of `consulted` links. A link leads
+// to a peer with probability w, its share of all links, so that the sum of w (1 - w)^consulted is
+// not covered. As concave in w up to n - 1 links, that is at most as if all were equal; by
+// convexity of the exponential and w at most kLinksPerPeerMax / D1 it is at most what the second
+// bound says, which is better where few peers have most of the links.
+double LinkShare(const MeshShape& shape, double consulted) {
+  if (consulted <= 0) return 0;
+  const double peers = std::max(shape.peers, 2.0);
+  const double equal = -std::expm1(std::log1p(-1 / peers) * std::min(consulted, peers - 1));
+  const double largest = consulted * kLinksPerPeerMax / shape.links;
+  const double unequal = shape.degree / kLinksPerPeerMax * -std::expm1(-largest);
+  return std::min(std::max(equal, unequal), 1 - 1e-12);
+}
+
 uint32_t CeilWithin(double value, double peers) {
   const double most = std::min(std::round(peers), static_cast<double>(kBubbleSizeMax));
   return static_cast<uint32_t>(std::clamp(std::ceil(value - kRounding), 1.0, std::max(1.0, most)));
@@ -24,9 +41,13 @@ MeshShape ShapeOf(const MeshEstimate& estimate) {
   if (!(d1 > 0) || !(d2 > 0) || !std::isfinite(d1) || !std::isfinite(d2)) {
     shape.mass = shape.peers;
     shape.compensator = kCompensatorUnmeasured;
+    shape.degree = kDegreeUnmeasured;
+    shape.links = shape.degree * shape.peers;
     return shape;
   }
   shape.mass = std::clamp(d1 * d1 / d2, 1.0, shape.peers);
+  shape.links = std::max(d1, 1.0);
+  shape.degree = std::max(d2 / d1, 1.0);
   const double rest = d2 - 2 * d1;
   shape.compensator = rest > 0 ? std::min(d2 / rest, kCompensatorMax) : kCompensatorMax;
   return shape;
@@ -45,11 +66,29 @@ uint32_t QueryPeers(const MeshShape& shape, double copies, double recall) {
   return CeilWithin(-std::expm1(-exponent) * shape.peers, shape.peers);
 }
 
-double RecallOf(const MeshShape& shape, double copies, double reached) {
-  if (reached >= std::round(shape.peers)) return 1;
-  if (reached <= 0) return 0;
-  const double exponent = (shape.peers / shape.mass) * (copies / shape.compensator);
-  return -std::expm1(std::log1p(-reached / shape.peers) * exponent);
+double RecallOf(const MeshShape& shape, double copies, const Coverage& coverage) {
+  if (coverage.peers >= std::round(shape.peers)) return 1;
+  if (coverage.peers <= 0) return 0;
+  const double missed = std::log1p(-coverage.peers / shape.peers) * (shape.peers / shape.mass) +
+                        std::log1p(-LinkShare(shape, coverage.consulted));
+  return -std::expm1(missed * copies / shape.compensator);
+}
+
+uint32_t FurtherPeers(const MeshShape& shape, double copies, double recall,
+                      const Coverage& coverage, double consulted) {
+  uint32_t least = 0;
+  auto most = static_cast<uint32_t>(
+      std::clamp(std::round(shape.peers), 1.0, static_cast<double>(kBubbleSizeMax)));
+  while (least < most) {
+    const uint32_t further = least + (most - least) / 2;
+    const Coverage then{coverage.peers + further, coverage.consulted + further * consulted};
+    if (RecallOf(shape, copies, then) + kRounding >= recall) {
+      most = further;
+    } else {
+      least = further + 1;
+    }
+  }
+  return most;
 }
 
 BubbleSizes::BubbleSizes(const SearchOptions& options) : options_(options) {}
@@ -102,6 +141,41 @@ uint32_t BubbleSizes::QuerySize(double recall) const {
   return Saturated() ? MeshSize() : QueryPeers(shape_, LiveCopies(), recall);
 }
 
+double BubbleSizes::LinksConsulted() const { return std::max(shape_.degree - 2, 0.0); }
+
+uint32_t BubbleSizes::ConsultedPerPeerMax() const {
+  const double most = std::ceil(kConsultedFactor * shape_.degree);
+  return measured_ && most < kLinksPerPeerMax ? static_cast<uint32_t>(most) : kLinksPerPeerMax;
+}
+
+uint32_t BubbleSizes::ConsultingQuerySize(double recall, double links,
+                                          const Coverage& coverage) const {
+  return FurtherPeers(shape_, LiveCopies(), recall, coverage, links);
+}
+
+uint32_t BubbleSizes::LinksWanted(double recall, uint32_t positions) const {
+  const double peers = positions;
+  for (uint32_t links = 0; links <= kLinksPerPeerMax; ++links) {
+    if (Recall({peers, peers * links}) >= recall) return links;
+  }
+  return kLinksPerPeerMax + 1;
+}
+
+uint32_t BubbleSizes::ConsultingRangeMax() const {
+  if (!measured_) return kBubbleSizeMax;
+  // As QueryRangeMax, for a search with the fewest digests with which one consults them.
+  const double recall = -std::expm1(-options_.lambda);
+  double most = ConsultingQuerySize(recall, kDigestShareMin * LinksConsulted());
+  for (const Past& past : past_) {
+    const double copies = PageCopies(past.shape, options_.lambda);
+    const double links = kDigestShareMin * std::max(past.shape.degree - 2, 0.0);
+    most = std::max<double>(most, FurtherPeers(past.shape, copies, recall, {}, links));
+  }
+  // Small bubbles are cut soon: a neighbor of the origin is left what it needs.
+  return std::min(CeilWithin(kQueryRangeFactor * most + kConsultingRangeSlack, kBubbleSizeMax),
+                  QueryRangeMax());
+}
+
 uint32_t BubbleSizes::QueryRangeMax() const {
   if (!measured_) return kBubbleSizeMax;
   const double recall = -std::expm1(-options_.lambda);
@@ -131,8 +205,8 @@ bool BubbleSizes::PageToEveryonePlausible() const {
          shape_.peers <= kEveryoneFactor * options_.saturated_factor * options_.lambda;
 }
 
-double BubbleSizes::Recall(uint64_t reached) const {
-  return RecallOf(shape_, LiveCopies(), static_cast<double>(reached));
+double BubbleSizes::Recall(const Coverage& coverage) const {
+  return RecallOf(shape_, LiveCopies(), coverage);
 }
 
 }  // namespace panal

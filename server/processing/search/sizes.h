@@ -31,6 +31,15 @@ inline constexpr double kQueryRangeFactor = 2.0;
 // A page for everyone is plausible up to so many times the largest saturated mesh: one that grows
 // knows its size late.
 inline constexpr double kEveryoneFactor = 4.0;
+// A search consults digests where so many of its own neighbors sent one: otherwise it asks by
+// positions alone. Guess: with half of them, half as many more positions are cast.
+inline constexpr double kDigestShareMin = 0.5;
+// A part claims at most so many times the mean of links consulted a position: what a peer with many
+// links may have, and a liar gain. Guess.
+inline constexpr double kConsultedFactor = 3.0;
+// Longest plausible range of a small query that consults digests, beside that factor. Guess: a few
+// rounds of a few positions.
+inline constexpr double kConsultingRangeSlack = 32;
 // Earlier measurements remembered for one refresh interval.
 inline constexpr size_t kShapesRememberedMax = 16;
 
@@ -39,6 +48,15 @@ struct MeshShape {
   double peers = 1;        // n, at least 1.
   double mass = 1;         // T, from 1 to n.
   double compensator = 1;  // From 1 to kCompensatorMax.
+  double links = 1;        // D1.
+  double degree = 1;       // D2 / D1: links, on average, of a peer that a bubble visits.
+};
+
+// What a query reached: distinct peers by positions, and links of theirs consulted: by a digest
+// that ruled the query out or a contact that was answered.
+struct Coverage {
+  double peers = 0;
+  double consulted = 0;
 };
 
 MeshShape ShapeOf(const MeshEstimate& estimate);
@@ -48,9 +66,18 @@ uint32_t PageCopies(const MeshShape& shape, double lambda);
 // q: distinct peers that a query must reach so that RecallOf is at least `recall`, when every page
 // has `copies` copies. From 1 to n; n for a recall of 1.
 uint32_t QueryPeers(const MeshShape& shape, double copies, double recall);
-// Probability that a page with `copies` copies is found by a query that reached `reached` distinct
-// peers. 1 when everybody was reached.
-double RecallOf(const MeshShape& shape, double copies, double reached);
+// Probability that a page with `copies` copies is found by a query with this coverage. 1 when
+// everybody was reached.
+double RecallOf(const MeshShape& shape, double copies, const Coverage& coverage);
+
+inline double RecallOf(const MeshShape& shape, double copies, double peers) {
+  return RecallOf(shape, copies, Coverage{peers, 0});
+}
+
+// Distinct peers that a query with this coverage must reach besides so that RecallOf is at least
+// `recall`, where `consulted` links of each of them are consulted.
+uint32_t FurtherPeers(const MeshShape& shape, double copies, double recall,
+                      const Coverage& coverage, double consulted);
 
 // The sizes that hold now. Not thread-safe.
 class BubbleSizes {
@@ -78,14 +105,25 @@ class BubbleSizes {
   uint32_t PageSize() const;
   // Distinct peers that a query has to reach; everyone in the saturated case.
   uint32_t QuerySize(double recall) const;
+  // Those that a query still has to reach by positions where each of them consults `links`.
+  uint32_t ConsultingQuerySize(double recall, double links, const Coverage& coverage = {}) const;
+  // Links that each of `positions` peers must consult at least; more than kLinksPerPeerMax where no
+  // number is enough.
+  uint32_t LinksWanted(double recall, uint32_t positions) const;
+  // Links that each peer visited by a position can consult: not its parent's and its children's.
+  double LinksConsulted() const;
+  // The most that an answer may claim for a position.
+  uint32_t ConsultedPerPeerMax() const;
   // Longest range of a query, or of a page, that the estimates of the last refresh interval make
   // plausible. kBubbleSizeMax while nothing is measured: a newcomer knows too few peers to judge.
   uint32_t QueryRangeMax() const;
+  // Of a query that consults digests.
+  uint32_t ConsultingRangeMax() const;
   uint32_t PageRangeMax() const;
   // Whether somebody may think that pages go to everyone.
   bool PageToEveryonePlausible() const;
-  // What `reached` distinct peers are worth.
-  double Recall(uint64_t reached) const;
+  // What was reached is worth.
+  double Recall(const Coverage& coverage) const;
 
  private:
   struct Past {

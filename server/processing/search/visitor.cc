@@ -48,7 +48,9 @@ void Visitor::BeginPage(const Visit& visit, const PagePayload& payload, Outputs&
   }
   // First, so that whoever finds a record of the page finds its publisher too.
   if (payload.peer_page != nullptr) {
-    outputs.push_back(StorePage{tokens_.Take(), payload.peer_page, true, visit.from});
+    const uint64_t token = tokens_.Take();
+    stores_[token] = {{}, payload.peer_page, visit.from, visit.until, true};
+    outputs.push_back(StorePage{token, payload.peer_page, true, visit.from});
   }
   const uint64_t token = tokens_.Take();
   stores_[token] = {{visit.bubble}, payload.page, visit.from, visit.until, payload.has_body};
@@ -72,7 +74,11 @@ void Visitor::OnPageStored(const PageStored& stored, absl::Time now, Outputs& ou
   if (it == stores_.end()) return;
   const Store store = std::move(it->second);
   stores_.erase(it);
-  standing_.OnStored(*store.page, stored.fresh, store.from, now, outputs);
+  // Not of the peer page that came with another.
+  if (!store.bubbles.empty()) {
+    standing_.OnStored(*store.page, stored.fresh, store.from, now, outputs);
+  }
+  if (stored.outcome == PageOutcome::kKept && store.has_body) kept_.push_back(store.page);
   if (stored.outcome == PageOutcome::kBodyMissing && !store.has_body) {
     AskBody(store, now, outputs);
   } else {
@@ -175,8 +181,8 @@ void Visitor::OnNeighborDown(const PeerId& peer) {
 }
 
 void Visitor::CheckInvariants() const {
-  // A pulled body is stored on top of the visits.
-  PANAL_CHECK(evaluations_.size() + stores_.size() <= VisitsMax() + PullsMax());
+  // A pulled body, and the peer page of the last visit, are stored on top of the visits.
+  PANAL_CHECK(evaluations_.size() + stores_.size() <= VisitsMax() + PullsMax() + 1);
   PANAL_CHECK(pulls_.size() <= PullsMax());
   PANAL_CHECK(serves_.size() <= kServesMax);
   for (const auto& [key, pull] : pulls_) {

@@ -45,6 +45,9 @@ class Visitor {
 
   std::vector<Done> TakeDone() { return std::exchange(done_, {}); }
 
+  // Pages with a body that the catalog keeps now.
+  std::vector<PagePtr> TakeKept() { return std::exchange(kept_, {}); }
+
   void CheckInvariants() const;
 
  private:
@@ -94,6 +97,7 @@ class Visitor {
   absl::btree_map<PageKey, Pull> pulls_;
   absl::btree_map<uint64_t, Serve> serves_;
   std::vector<Done> done_;
+  std::vector<PagePtr> kept_;
 };
 
 }  // namespace panal

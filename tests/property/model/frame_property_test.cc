@@ -30,6 +30,12 @@ void ExpectSame(const PageBodyFrame& left, const PageBodyFrame& right) {
   ExpectSame(left.page, right.page);
 }
 
+void ExpectSame(const DigestFrame& left, const DigestFrame& right) {
+  EXPECT_EQ(left.version, right.version);
+  ASSERT_EQ(left.digest == nullptr, right.digest == nullptr);
+  if (left.digest != nullptr) EXPECT_EQ(*left.digest, *right.digest);
+}
+
 void ExpectSame(const Cast& left, const Cast& right) {
   EXPECT_EQ(left.bubble, right.bubble);
   EXPECT_EQ(left.origin, right.origin);
@@ -37,6 +43,8 @@ void ExpectSame(const Cast& left, const Cast& right) {
   EXPECT_EQ(left.begin, right.begin);
   EXPECT_EQ(left.end, right.end);
   EXPECT_EQ(left.everyone, right.everyone);
+  EXPECT_EQ(left.consult, right.consult);
+  EXPECT_EQ(left.contact, right.contact);
   EXPECT_EQ(left.hops, right.hops);
   EXPECT_EQ(left.budget_ms, right.budget_ms);
   ASSERT_EQ(left.payload.index(), right.payload.index());

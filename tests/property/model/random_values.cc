@@ -85,6 +85,10 @@ Cast RandomCast(Random& random) {
   if (RandomBool(random)) {
     cast.payload =
         QueryPayload{RandomText(random), 1 + static_cast<uint32_t>(random.Below(kSearchLimitMax))};
+    cast.contact = !cast.everyone && random.Below(4) == 0;
+    if (cast.contact) cast.begin = 0, cast.end = 1;
+    const bool range = !cast.everyone && !cast.contact;
+    cast.consult = range ? static_cast<uint32_t>(random.Below(kLinksPerPeerMax + 1)) : 0;
   } else {
     cast.payload = RandomPayload(random);
   }
@@ -103,6 +107,8 @@ Answer RandomAnswer(Random& random) {
   answer.kept = static_cast<uint32_t>(random.Next());
   answer.full = static_cast<uint32_t>(random.Next());
   answer.truncated = RandomBool(random);
+  answer.consulted = static_cast<uint32_t>(random.Below(kConsultedMax + 1));
+  answer.contacted = static_cast<uint32_t>(random.Below(kConsultedMax + 1));
   return answer;
 }
 
@@ -116,6 +122,19 @@ Measure RandomMeasure(Random& random) {
   measure.last_degree = random.Unit();
   measure.last_degree_squared = random.Unit();
   return measure;
+}
+
+std::vector<uint32_t> RandomHashes(Random& random) {
+  std::vector<uint32_t> hashes(1 + random.Below(20));
+  for (uint32_t& hash : hashes) hash = static_cast<uint32_t>(random.Next());
+  return hashes;
+}
+
+DigestFrame RandomDigest(Random& random) {
+  DigestFrame frame{.version = random.Next()};
+  if (random.Below(8) == 0) return frame;
+  frame.digest = std::make_shared<const TermDigest>(TermDigest::Of(RandomHashes(random)));
+  return frame;
 }
 
 Hello RandomHello(Random& random) {
@@ -202,6 +221,10 @@ Frame RandomFrame(Random& random, size_t kind) {
       return RandomMeasure(random);
     case 13:
       return MeasureAck{random.Next()};
+    case 16:
+      return RandomDigest(random);
+    case 17:
+      return DigestDelta{random.Next(), RandomHashes(random)};
     default:
       return OpenStream{"/panal.v1.PeerObject/Call"};
   }

@@ -24,6 +24,7 @@ std::vector<Row> RunCanary(const Parameters& parameters);
 std::vector<Row> RunHostile(const Parameters& parameters);
 // Sessions of peers begin and end for hours; recall of what live peers publish.
 std::vector<Row> RunChurn(const Parameters& parameters);
+std::vector<Row> RunClasses(const Parameters& parameters);
 // What flooding, expanding rings and random walks cost for the same recall; for comparison only.
 std::vector<Row> RunBaseline(const Parameters& parameters);
 // Work of index and queries, by the clamped capacity of peers.

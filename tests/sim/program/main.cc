@@ -35,6 +35,7 @@ const std::map<std::string, Experiment>& Experiments() {
        {"recall of what live peers publish while sessions begin and end for --hours", RunChurn}},
       {"baseline",
        {"what flooding, expanding rings and random walks cost; for comparison only", RunBaseline}},
+      {"classes", {"misses and costs by class of query: what digests bring each", RunClasses}},
       {"load", {"how evenly queries fall on peers by their capacity", RunLoad}},
       {"standing",
        {"what is told of records published later, and what a subscription costs", RunStanding}},
@@ -53,6 +54,7 @@ int Main(int argc, char** argv) {
       {"homogeneous", Mix::kHomogeneous}, {"bubblestorm", Mix::kBubbleStorm}, {"gia", Mix::kGia}};
   const std::map<std::string, Format> formats = {
       {"table", Format::kTable}, {"csv", Format::kCsv}, {"json", Format::kJson}};
+  const std::map<std::string, bool> switches = {{"on", true}, {"off", false}};
   for (const auto& [name, experiment] : Experiments()) {
     CLI::App* sub = app.add_subcommand(name, experiment.help);
     sub->add_option("--peers", parameters.peers, "Peers of the mesh")
@@ -73,6 +75,9 @@ int Main(int argc, char** argv) {
     sub->add_option("--enough", parameters.enough,
                     "Hits after which a search ends; its misses say nothing then")
         ->check(CLI::Range(0, 10'000));
+    sub->add_option("--digests", parameters.digests, "Whether peers exchange digests")
+        ->transform(CLI::CheckedTransformer(switches))
+        ->default_str(parameters.digests ? "on" : "off");
     sub->add_option("--hours", parameters.hours, "Virtual hours of churn")
         ->check(CLI::Range(0.1, 1000.0));
     sub->add_option("--graph", parameters.graph,

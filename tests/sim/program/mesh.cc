@@ -16,11 +16,14 @@ constexpr char kCommonWord[] = "common";
 // While it grows a mesh gains this share of its size in every step.
 constexpr double kGrowth = 0.01;
 constexpr absl::Duration kGrowthStep = absl::Milliseconds(100);
+// Batches of searches. Guess: some 0.2 s each, so that a class is done in a minute.
+constexpr int kBatchesMax = 200;
 // Searches begin this far apart, so that many are under way at once without all in one instant.
 constexpr absl::Duration kSearchSpacing = absl::Milliseconds(20);
 
-SimulationOptions WithSeed(SimulationOptions options, uint64_t seed) {
-  options.seed = seed;
+SimulationOptions WithParameters(SimulationOptions options, const Parameters& parameters) {
+  options.seed = parameters.seed;
+  options.core.search.digests = parameters.digests;
   return options;
 }
 
@@ -40,8 +43,10 @@ const char* NameOf(Mix mix) {
 
 Mesh::Mesh(const Parameters& parameters, SimulationOptions options)
     : parameters_(parameters), sim_([&] {
-        options = WithSeed(std::move(options), parameters.seed);
-        options.on_frame = [this](PeerIndex, PeerIndex, const Frame& frame) { OnFrame(frame); };
+        options = WithParameters(std::move(options), parameters);
+        options.on_frame = [this](PeerIndex, PeerIndex to, const Frame& frame) {
+          OnFrame(to, frame);
+        };
         return options;
       }()) {}
 
@@ -96,7 +101,11 @@ bool Mesh::Settle(absl::Duration limit) {
 }
 
 void Mesh::PublishOne(PeerIndex peer) {
-  std::string name = absl::StrCat(kCommonWord, " ", published_.size());
+  std::string name = absl::StrCat(kCommonWord, " r", published_.size());
+  if (word_left_ > 0) {
+    --word_left_;
+    absl::StrAppend(&name, " ", word_);
+  }
   uint32_t page = sim_.Publish(peer, {FileRecord(name)}).front();
   counted_.push_back(published_.size());
   published_.push_back({std::move(name), peer, page});
@@ -108,6 +117,11 @@ PeerIndex Mesh::AddPublisher() {
   PeerIndex peer = sim_.AddPeer(add);
   PublishOne(peer);
   return peer;
+}
+
+void Mesh::AddWord(std::string word, int count) {
+  word_ = std::move(word);
+  word_left_ = count;
 }
 
 void Mesh::PublishRecords(int count) {
@@ -149,30 +163,54 @@ double Mesh::CopiesWanted() const {
   return copies / static_cast<double>(published_.size());
 }
 
-void Mesh::OnFrame(const Frame& frame) {
+void Mesh::OnFrame(PeerIndex to, const Frame& frame) {
   const auto* cast = std::get_if<Cast>(&frame);
   if (cast == nullptr || !std::holds_alternative<QueryPayload>(cast->payload)) return;
   hops_max_ = std::max(hops_max_, cast->hops);
+  if (!cast->contact) return;
+  const std::string& text = std::get<QueryPayload>(cast->payload).query;
+  auto it = queries_.find(text);
+  if (it == queries_.end()) it = queries_.emplace(text, *Query::Parse(text)).first;
+  if (!sim_.KeepsMatch(to, it->second)) ++false_contacts_;
 }
 
 Searched Mesh::SearchAll(int queries, double recall) {
+  return SearchEach(std::vector<Probe>(queries, Probe{kCommonWord, counted_}), recall);
+}
+
+Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
+  const int queries = static_cast<int>(probes.size());
   Searched searched;
-  searched.misses.records = static_cast<int>(counted_.size());
+  searched.misses.records = static_cast<int>(probes.front().records.size());
   searched.misses.queries = queries;
+  false_contacts_ = 0;
   std::vector<PeerIndex> origins = SomeOf(sim_, 1);
   Traffic before = sim_.traffic();
   std::vector<double> latencies;
-  for (int query = 0; query < queries; ++query) {
+  // So many at once that all are over before pages are refreshed, which leaves further copies.
+  const int batch = (queries + kBatchesMax - 1) / kBatchesMax;
+  for (int first = 0; first < queries; first += batch) {
+    const int end = std::min(first + batch, queries);
     hops_max_ = 0;
-    SearchResult result = sim_.Search(origins[query % origins.size()], kCommonWord,
-                                      {.recall = recall,
-                                       .timeout = absl::Seconds(20),
-                                       .enough = static_cast<uint32_t>(parameters_.enough)});
-    PANAL_CHECK(result.done);
-    Judge(result, query, searched);
-    searched.depth_mean += hops_max_;
-    searched.depth_max = std::max(searched.depth_max, hops_max_);
-    latencies.push_back(absl::ToDoubleMilliseconds(result.elapsed));
+    std::vector<uint64_t> requests;
+    for (int query = first; query < end; ++query) {
+      requests.push_back(sim_.StartSearch(origins[query % origins.size()], probes[query].query,
+                                          {.recall = recall,
+                                           .timeout = absl::Seconds(20),
+                                           .enough = static_cast<uint32_t>(parameters_.enough)}));
+    }
+    auto done = [&] {
+      return std::all_of(requests.begin(), requests.end(),
+                         [&](uint64_t request) { return sim_.ResultOf(request).done; });
+    };
+    PANAL_CHECK(sim_.RunUntil(done, absl::Seconds(25)));
+    for (int query = first; query < end; ++query) {
+      const SearchResult& result = sim_.ResultOf(requests[query - first]);
+      Judge(probes[query], result, query, searched);
+      searched.depth_mean += hops_max_;
+      searched.depth_max = std::max(searched.depth_max, hops_max_);
+      latencies.push_back(absl::ToDoubleMilliseconds(result.elapsed));
+    }
   }
   Traffic after = sim_.traffic();
   double count = queries;
@@ -181,25 +219,34 @@ Searched Mesh::SearchAll(int queries, double recall) {
   };
   searched.casts_per_query = frames("cast_query");
   searched.answers_per_query = frames("answer");
+  searched.contacts_per_query = frames("cast_contact");
+  searched.false_contacts_per_query = static_cast<double>(false_contacts_) / count;
+  for (const char* kind : {"cast_query", "answer", "cast_contact"}) {
+    searched.bytes_per_query +=
+        static_cast<double>(after.by_kind[kind].bytes - before.by_kind[kind].bytes) / count;
+  }
   for (double* sum : {&searched.promised_miss, &searched.peers_reached, &searched.depth_mean,
-                      &searched.complete, &searched.size_error}) {
+                      &searched.complete, &searched.size_error, &searched.digests_consulted}) {
     *sum /= count;
   }
   searched.latency_ms = Quantile(std::move(latencies), 0.5);
   return searched;
 }
 
-void Mesh::Judge(const SearchResult& result, int query, Searched& searched) const {
+void Mesh::Judge(const Probe& probe, const SearchResult& result, int query,
+                 Searched& searched) const {
   std::vector<std::string> found;
   for (const Hit& hit : result.hits) found.push_back(hit.record.name);
   std::sort(found.begin(), found.end());
-  for (size_t record = 0; record < counted_.size(); ++record) {
-    if (std::binary_search(found.begin(), found.end(), published_[counted_[record]].name)) continue;
+  for (size_t record = 0; record < probe.records.size(); ++record) {
+    const std::string& name = published_[probe.records[record]].name;
+    if (std::binary_search(found.begin(), found.end(), name)) continue;
     searched.misses.missed.push_back({static_cast<int>(record), query});
   }
   auto size = static_cast<double>(sim_.LiveCount());
   searched.promised_miss += 1 - result.summary.recall;
   searched.peers_reached += static_cast<double>(result.summary.peers_reached);
+  searched.digests_consulted += static_cast<double>(result.summary.digests_consulted);
   searched.complete += result.summary.complete ? 1 : 0;
   searched.size_error += std::abs(static_cast<double>(result.summary.mesh_size) / size - 1);
 }
@@ -233,6 +280,10 @@ void AddSearched(Row& row, const Searched& searched, Random& random) {
   row.Add("peers_reached", searched.peers_reached);
   row.Add("messages_per_query", searched.casts_per_query);
   row.Add("answers_per_query", searched.answers_per_query);
+  row.Add("contacts_per_query", searched.contacts_per_query);
+  row.Add("false_contacts_per_query", searched.false_contacts_per_query);
+  row.Add("digests_consulted", searched.digests_consulted);
+  row.Add("bytes_per_query", searched.bytes_per_query);
   row.Add("depth", int64_t{searched.depth_max});
   row.Add("depth_mean", searched.depth_mean);
   row.Add("latency_ms", searched.latency_ms);

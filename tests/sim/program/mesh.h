@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,15 +16,25 @@ namespace panal::sim {
 // What many searches for all records brought.
 struct Searched {
   Misses misses;
-  double promised_miss = 0;      // Mean of 1 - recall over the summaries.
-  double peers_reached = 0;      // Mean of the summaries.
-  double casts_per_query = 0;    // Frames that carry a query, over links.
-  double answers_per_query = 0;  // Frames that carry answers.
-  double depth_mean = 0;         // Links from the origin to the farthest peer asked.
+  double promised_miss = 0;             // Mean of 1 - recall over the summaries.
+  double peers_reached = 0;             // Mean of the summaries.
+  double casts_per_query = 0;           // Frames that carry a query by positions, over links.
+  double answers_per_query = 0;         // Frames that carry answers, contacts' too.
+  double contacts_per_query = 0;        // Frames that carry a query because of a digest.
+  double false_contacts_per_query = 0;  // Of those, to peers that keep nothing that matches.
+  double digests_consulted = 0;         // Mean of the summaries.
+  double bytes_per_query = 0;           // Of all three kinds of frames.
+  double depth_mean = 0;                // Links from the origin to the farthest peer asked.
   int depth_max = 0;
   double complete = 0;    // Share of searches that say the promise was kept.
   double latency_ms = 0;  // Median until the summary, virtual.
   double size_error = 0;  // Mean of |mesh size said / true - 1|.
+};
+
+// A search, and the records it should find.
+struct Probe {
+  std::string query;
+  std::vector<size_t> records;  // In the order they were published.
 };
 
 class Mesh {
@@ -39,6 +50,8 @@ class Mesh {
 
   // One record a page at a random live peer each, and waits until all are spread.
   void PublishRecords(int count);
+  // Records published from now on, `count` of them, have this word too.
+  void AddWord(std::string word, int count);
   // Mean copies and copies wanted of the pages as their publishers count them.
   double CopiesPerPage() const;
   double CopiesWanted() const;
@@ -46,6 +59,8 @@ class Mesh {
   // `queries` searches for all records that count, which are all that were published unless said
   // otherwise, from peers that are chosen at random, each once while there are enough.
   Searched SearchAll(int queries, double recall);
+  // Each of `probes`, which ask for equally many records, from such peers.
+  Searched SearchEach(const std::vector<Probe>& probes, double recall);
 
   // For meshes whose peers come and go: publishes a record of `peer`, without waiting for its
   // spread.
@@ -69,16 +84,20 @@ class Mesh {
   };
 
   double NextCapacity();
-  void OnFrame(const Frame& frame);
-  void Judge(const SearchResult& result, int query, Searched& searched) const;
+  void OnFrame(PeerIndex to, const Frame& frame);
+  void Judge(const Probe& probe, const SearchResult& result, int query, Searched& searched) const;
 
   const Parameters parameters_;
   Simulation sim_;
   std::vector<double> capacities_;  // By peer.
   std::vector<Published> published_;
   std::vector<size_t> counted_;  // In `published_`.
+  std::string word_;
+  int word_left_ = 0;
   // Of the searches under way.
   int hops_max_ = 0;
+  std::map<std::string, Query> queries_;  // Of contacts.
+  uint64_t false_contacts_ = 0;
 };
 
 // Records, and queries, of so many pairs.

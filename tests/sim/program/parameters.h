@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "server/processing/core.h"
+
 namespace panal::sim {
 
 // How unequal the peers are (docs/benchmarks.md: Mixes).
@@ -31,6 +33,8 @@ struct Parameters {
   int enough = 0;
   // Virtual hours of `churn`.
   double hours = 6;
+  // Whether peers exchange digests; as shipped unless said otherwise.
+  bool digests = SearchOptions{}.digests;
 };
 
 using Value = std::variant<int64_t, double, std::string>;

@@ -299,6 +299,7 @@ class MockCatalog : public Catalog {
   MOCK_METHOD(absl::StatusOr<SearchResult>, SearchArrivals,
               (const Query&, int, absl::Duration, absl::Time, absl::Duration), (override));
   MOCK_METHOD(absl::Status, AddAddresses, (std::vector<Hit>&), (override));
+  MOCK_METHOD(absl::StatusOr<std::vector<uint32_t>>, DigestHashes, (size_t), (override));
   MOCK_METHOD(absl::StatusOr<std::vector<PeerContact>>, FindPeers, (absl::string_view, int),
               (override));
   MOCK_METHOD(absl::Status, RememberPeers, (const std::vector<PeerContact>&, absl::Time),

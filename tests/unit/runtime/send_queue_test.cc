@@ -57,6 +57,8 @@ TEST(UrgencyOf, TellsBodiesFromTheRest) {
   EXPECT_EQ(UrgencyOf(refresh), Urgency::kCast);
   EXPECT_EQ(UrgencyOf(page), Urgency::kBulk);
   EXPECT_EQ(UrgencyOf(PageBodyFrame{}), Urgency::kBulk);
+  EXPECT_EQ(UrgencyOf(DigestFrame{}), Urgency::kBulk);
+  EXPECT_EQ(UrgencyOf(DigestDelta{}), Urgency::kBulk);
   EXPECT_EQ(UrgencyOf(Disconnect{}), Urgency::kGoodbye);
 }
 

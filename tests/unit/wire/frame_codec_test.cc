@@ -96,6 +96,7 @@ TEST(FrameCodec, DecodesAnswersWithTheirHits) {
   answer.final = true;
   answer.visited = answer.kept = answer.full = 7;
   answer.truncated = true;
+  answer.consulted = answer.contacted = kConsultedMax;
   answer.hits.push_back({{.name = "a", .attributes = {{"k", "v"}}}, {Peer(1), {"a:1"}}});
 
   ExpectRoundTrip(answer);
@@ -301,6 +302,58 @@ TEST(FrameCodec, RefusesPagesThatDoNotBelongTogether) {
             "link_frame.page.has_body");
 }
 
+TEST(FrameCodec, DecodesDigests) {
+  auto digest = std::make_shared<const TermDigest>(TermDigest::Of({1, 2, 3}));
+  const Frame whole = **DecodeFrame(EncodeFrame(DigestFrame{~0ull, digest}));
+  EXPECT_EQ(std::get<DigestFrame>(whole).version, ~0ull);
+  EXPECT_EQ(*std::get<DigestFrame>(whole).digest, *digest);
+  const Frame none = **DecodeFrame(EncodeFrame(DigestFrame{7, nullptr}));
+  EXPECT_EQ(std::get<DigestFrame>(none).digest, nullptr);
+  ExpectRoundTrip(DigestDelta{8, {0, 5, ~0u}});
+}
+
+TEST(FrameCodec, RefusesDigestsOutOfRange) {
+  auto filter = [](size_t size) {
+    return FieldRefused(DigestFrame{}, [size](v1::LinkFrame& m) {
+      m.mutable_digest()->set_filter(std::string(size, 'f'));
+    });
+  };
+  EXPECT_EQ(filter(kDigestSizeMin), "");
+  EXPECT_EQ(filter(kDigestSizeMax), "");
+  EXPECT_EQ(filter(kDigestSizeMin / 2), "digest.filter");
+  EXPECT_EQ(filter(100), "digest.filter");
+  EXPECT_EQ(filter(kDigestSizeMax + 1), "digest.filter");
+  auto hashes = [](size_t count) {
+    return FieldRefused(DigestDelta{1, {1}}, [count](v1::LinkFrame& m) {
+      m.mutable_digest_delta()->clear_hashes();
+      for (size_t i = 0; i < count; ++i) m.mutable_digest_delta()->add_hashes(7);
+    });
+  };
+  EXPECT_EQ(hashes(kDigestDeltaMax), "");
+  EXPECT_EQ(hashes(kDigestDeltaMax + 1), "digest_delta.hashes");
+  EXPECT_EQ(hashes(0), "digest_delta.hashes");
+}
+
+TEST(FrameCodec, RefusesDigestsAskedForOfWhatIsNoRangeOfAQuery) {
+  EXPECT_EQ(CastFieldRefused([](v1::Cast& m) { m.set_consult(kLinksPerPeerMax); }), "");
+  EXPECT_EQ(CastFieldRefused([](v1::Cast& m) { m.set_consult(kLinksPerPeerMax + 1); }),
+            "cast.consult");
+  auto contact = [](v1::Cast& m) {
+    m.set_contact(true);
+    m.set_end(1);
+  };
+  EXPECT_EQ(CastFieldRefused(contact), "");
+  EXPECT_EQ(CastFieldRefused([](v1::Cast& m) { m.set_contact(true); }), "cast.contact");
+  EXPECT_EQ(CastFieldRefused([&](v1::Cast& m) { contact(m), m.set_consult(1); }), "cast.contact");
+  EXPECT_EQ(CastFieldRefused([&](v1::Cast& m) { contact(m), m.set_everyone(true); }),
+            "cast.contact");
+  Cast page = ValidCast();
+  page.end = 1;
+  page.payload = PagePayload{PageNumber(4), false, PageNumber(0)};
+  EXPECT_EQ(CastFieldRefused(contact, page), "cast.contact");
+  EXPECT_EQ(CastFieldRefused([](v1::Cast& m) { m.set_consult(1); }, page), "cast.consult");
+}
+
 TEST(FrameCodec, RefusesAnswersOutOfRange) {
   auto refused = [](auto change) {
     return FieldRefused(Answer{}, [&](v1::LinkFrame& m) { change(*m.mutable_answer()); });
@@ -314,6 +367,8 @@ TEST(FrameCodec, RefusesAnswersOutOfRange) {
   EXPECT_EQ(refused([](v1::Answer& m) { m.clear_bubble_id(); }), "answer.bubble_id");
   EXPECT_EQ(refused([](v1::Answer& m) { m.set_begin(1'000'000); }), "answer.begin");
   EXPECT_EQ(refused([](v1::Answer& m) { m.set_unanswered(1'000'001); }), "answer.unanswered");
+  EXPECT_EQ(refused([](v1::Answer& m) { m.set_consulted(kConsultedMax + 1); }), "answer.consulted");
+  EXPECT_EQ(refused([](v1::Answer& m) { m.set_contacted(kConsultedMax + 1); }), "answer.contacted");
   EXPECT_EQ(refused(hits(1000)), "");
   EXPECT_EQ(refused(hits(1001)), "answer.hits");
   EXPECT_EQ(refused([](v1::Answer& m) { m.add_hits(); }), "answer.hits[0]");

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "common/model/digest.h"
 #include "tests/support/catalog_support.h"
 
 namespace panal::catalog_test {
@@ -98,6 +100,33 @@ TEST(SearchArrivals, FindsOwnRecordsAndFillsInAddresses) {
   std::vector<Hit> hits = {{MakeRecord("any"), {kPublisher, {}}}};
   ASSERT_TRUE(catalog->AddAddresses(hits).ok());
   EXPECT_THAT(hits[0].publisher.addresses, ElementsAre("host:1"));
+}
+
+TEST(Search, ListsWhatADigestHoldsOfAllRecords) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  ASSERT_TRUE(catalog->Publish({MakeFile("own report.txt")}).ok());
+  SignDirtyPages(*catalog, Peer("self"));
+  const Record kept = MakeRecord("Résumé 東京", RecordKind::kFile, {{"lang", "EN us"}});
+  Keep(*catalog, 1, {kept});
+  Keep(*catalog, 2, {MakeRecord("dropped")}, kNow + absl::Seconds(1));
+  ASSERT_TRUE(catalog->DropExpiredPages(kNow + absl::Minutes(1)).ok());
+
+  const std::vector<uint32_t> hashes = *catalog->DigestHashes(100);
+
+  auto has = [&](uint32_t hash) { return absl::c_count(hashes, hash) == 1; };
+  ForEachDigestHash(kept, [&](uint32_t hash) { EXPECT_TRUE(has(hash)); });
+  for (const char* term : {"own", "report", "txt", "resume", "en"}) {
+    EXPECT_TRUE(has(DigestHash(term))) << term;
+  }
+  for (const char* term : {"dropped", "résumé", "re", "rep"}) {
+    EXPECT_FALSE(has(DigestHash(term))) << term;
+  }
+  // Two ids, own report txt resume 東 京 en us, and the attribute's key, which the index has too.
+  EXPECT_EQ(hashes.size(), 11u);
+  EXPECT_EQ(catalog->DigestHashes(11)->size(), 11u);
+  EXPECT_EQ(catalog->DigestHashes(5)->size(), 6u);
+  EXPECT_EQ(catalog->DigestHashes(0)->size(), 1u);
 }
 
 TEST(Search, GivesWhatTheMatcherSaysForEveryKindOfQuery) {

@@ -162,7 +162,7 @@ TEST(PageSpreader, ALonelyPeersPagesSpreadOnceItHasNeighbors) {
 
   peer.core->SetNeighbors({PeerIdOf(1)});
   peer.core->SetEstimate({2, 2, 2, true});
-  peer.core->OnNeighborUp(PeerIdOf(1), peer.now, peer.outputs);
+  peer.core->OnNeighborUp(PeerIdOf(1), false, peer.now, peer.outputs);
   peer.Pass(absl::Seconds(6));
 
   EXPECT_EQ(peer.Sent<Cast>().size(), 1u);

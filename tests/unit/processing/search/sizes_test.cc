@@ -148,6 +148,91 @@ TEST(Sizes, RecallIsNoMoreThanMonteCarloFinds) {
   }
 }
 
+// The table of docs/protocol/bubbles.md, 12.
+TEST(Sizes, FewPeersWhoseLinksAreConsultedGiveTheRecallAskedFor) {
+  struct Row {
+    double peers;
+    uint32_t k99, k9999;
+  };
+
+  for (const Row& row : {Row{64, 1, 2}, Row{100, 1, 2}, Row{1000, 4, 7}, Row{10'000, 11, 21},
+                         Row{100'000, 32, 64}, Row{1e6, 102, 203}}) {
+    const MeshShape shape = ShapeOf(Regular(row.peers, 16));
+    const double copies = PageCopies(shape, 9.21);
+    EXPECT_EQ(FurtherPeers(shape, copies, 0.99, {}, 14), row.k99) << row.peers;
+    EXPECT_EQ(FurtherPeers(shape, copies, 0.9999, {}, 14), row.k9999) << row.peers;
+    // With nothing consulted it is the plain size.
+    EXPECT_EQ(FurtherPeers(shape, copies, 0.9999, {}, 0), QueryPeers(shape, copies, 0.9999));
+    // What is there already need not be reached again.
+    const double half = row.k9999 / 2;
+    EXPECT_EQ(FurtherPeers(shape, copies, 0.9999, {half, 14 * half}, 14), row.k9999 - row.k9999 / 2)
+        << row.peers;
+  }
+}
+
+// Share of copies missed when `peers` distinct peers and the ends of `links` random links are
+// asked.
+double MissOfLinks(const std::vector<double>& degrees, int copies, int links) {
+  Random random(5);
+  std::vector<int> ends;
+  for (size_t peer = 0; peer < degrees.size(); ++peer) {
+    ends.insert(ends.end(), static_cast<size_t>(degrees[peer]), static_cast<int>(peer));
+  }
+  int missed = 0;
+  constexpr int kTrials = 20'000;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<bool> keeps(degrees.size(), false);
+    for (int kept = 0; kept < copies;) {
+      const int peer = ends[random.Below(ends.size())];
+      kept += keeps[peer] ? 0 : 1;
+      keeps[peer] = true;
+    }
+    bool found = false;
+    for (int i = 0; i <= links; ++i) found = found || keeps[ends[random.Below(ends.size())]];
+    missed += found ? 0 : 1;
+  }
+  return static_cast<double>(missed) / kTrials;
+}
+
+TEST(Sizes, RecallByLinksIsNoMoreThanMonteCarloFinds) {
+  std::vector<double> mixed(400, 16.0);
+  std::fill(mixed.begin() + 300, mixed.end(), 128.0);
+  for (const std::vector<double>& degrees : {std::vector<double>(400, 16.0), mixed}) {
+    MeshEstimate estimate{.peers = 400, .measured = true};
+    for (double d : degrees) {
+      estimate.degree_sum += d;
+      estimate.degree_square_sum += d * d;
+    }
+    MeshShape shape = ShapeOf(estimate);
+    shape.compensator = 1;
+    for (int links : {20, 100, 400}) {
+      const int copies = 600 / links;
+      const double miss = MissOfLinks(degrees, copies, links);
+      const double promised = 1 - RecallOf(shape, copies, {1, static_cast<double>(links)});
+      EXPECT_LE(miss, promised + 0.01) << links;
+      EXPECT_GE(miss, promised * 0.3) << links;
+    }
+  }
+}
+
+TEST(BubbleSizes, ConsultsAllLinksButThoseOfTheTree) {
+  BubbleSizes sizes{SearchOptions{}};
+  sizes.SetEstimate(Regular(1000, 16));
+
+  EXPECT_EQ(sizes.LinksConsulted(), 14);
+  EXPECT_EQ(sizes.ConsultedPerPeerMax(), 48u);
+  EXPECT_EQ(sizes.ConsultingQuerySize(0.9999, 14), 7u);
+  EXPECT_GT(sizes.ConsultingQuerySize(0.9999, 7), 7u);
+  EXPECT_EQ(sizes.ConsultingQuerySize(0.9999, 0), sizes.QuerySize(0.9999));
+  EXPECT_EQ(sizes.LinksWanted(0.9999, 7), 13u);
+  EXPECT_EQ(sizes.LinksWanted(0.63, 2), 5u);
+  EXPECT_EQ(sizes.LinksWanted(0.9999, 92), 0u);
+  EXPECT_GT(sizes.LinksWanted(1 - 1e-12, 1), kLinksPerPeerMax);
+  EXPECT_LT(sizes.ConsultingRangeMax(), sizes.QueryRangeMax());
+  sizes.SetEstimate(Regular(1000, 100));
+  EXPECT_EQ(sizes.ConsultedPerPeerMax(), kLinksPerPeerMax);
+}
+
 TEST(BubbleSizes, SaturatedUpToFourLambda) {
   BubbleSizes sizes{SearchOptions{}};
 
