@@ -160,8 +160,15 @@ void Measurement::OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) 
     EndRound(now, outputs);
     return;
   }
-  SendNextShare(now, outputs);
+  if (!Stalls()) SendNextShare(now, outputs);
   WakeAt(now + options_.share_interval, now, outputs);
+}
+
+bool Measurement::Stalls() {
+  const auto owing = static_cast<size_t>(
+      std::count_if(neighbors_.begin(), neighbors_.end(),
+                    [](const auto& entry) { return !entry.second.unacked.empty(); }));
+  return owing > std::max(kOwingMin, active_.size() / 2) && ++stalls_ % kStallsPerShare != 0;
 }
 
 void Measurement::OnLeave(absl::Time now, Outputs& outputs) {
@@ -217,6 +224,7 @@ void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
   stable_receipts_ = 0;
   shares_sent_ = 0;
   silent_shares_ = 0;
+  stalls_ = 0;
   if (active_.empty()) {
     EndRound(now, outputs);
   } else {

@@ -58,6 +58,11 @@
 // changes wait for Gap(), which grows with the mesh. Rationale: a round costs some 160 messages a
 // peer, and in a large mesh somebody comes or goes all the time.
 //
+// - E13. While more than half of its neighbors, and more than kOwingMin, owe an acknowledgement a
+// peer sends no share; one in kStallsPerShare of the moments that pass so counts as a share sent,
+// which bounds the round. Rationale: the machines are busy, and more shares would only make them
+// busier: two hundred peers of two cores sent shares for ever and knew their number never.
+//
 // Sans-IO. Not thread-safe; the node loop owns it.
 #pragma once
 
@@ -77,6 +82,10 @@ namespace panal {
 
 // Shares to one neighbor without an acknowledgement. Guess: two seconds of a mesh of five.
 inline constexpr size_t kUnackedMax = 8;
+// E13. Few neighbors answer one after the other, so their number alone says nothing. Guess.
+inline constexpr size_t kOwingMin = 4;
+// E13. At 50 ms a moment a round of 192 shares takes 77 s at most. Guess.
+inline constexpr int kStallsPerShare = 8;
 // Peers that a share or a result may speak of: a hundred times what Panal is made for.
 inline constexpr double kMeshSizeMax = 1e8;
 // Highest round. At a round a second three million years; bounds what a liar can jump to.
@@ -191,6 +200,8 @@ class Measurement {
   // Tells a neighbor of an older round what is known, without any mass.
   void TellResult(const PeerId& to, uint64_t round, Outputs& outputs);
   void SendNextShare(absl::Time now, Outputs& outputs);
+  // Whether the next share waits for acknowledgements (E13).
+  bool Stalls();
   // Whether the ratio has stayed over enough receipts to be believed.
   bool Settled() const;
   // Count per fish; 0 while this peer has no fish to speak of.
@@ -231,6 +242,7 @@ class Measurement {
   int stable_receipts_ = 0;
   int shares_sent_ = 0;
   int silent_shares_ = 0;  // Sent since the last receipt.
+  int stalls_ = 0;         // Since the round began.
   absl::Time ended_ = absl::InfinitePast();
 
   std::vector<PeerId> active_;

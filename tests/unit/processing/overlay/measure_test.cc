@@ -200,6 +200,32 @@ TEST_F(MeasurementTest, ASilentNeighborGetsNoMoreThanTheLimit) {
   EXPECT_EQ(shares, kUnackedMax);
 }
 
+TEST_F(MeasurementTest, WaitsWhileHalfOfTheNeighborsOweAnAcknowledgement) {
+  std::vector<PeerId> active;
+  for (uint8_t i = 2; i < 18; ++i) active.push_back(Id(i));
+  Up(active);
+  Tick();  // The round begins.
+  int ticks = 0;
+  size_t shares = 0;
+  for (; shares <= active.size() / 2; ++ticks) shares += Frames<Measure>(Tick()).size();
+  EXPECT_EQ(static_cast<size_t>(ticks), shares);  // One each, up to one more than half.
+
+  for (int i = 1; i < kStallsPerShare; ++i) EXPECT_THAT(Frames<Measure>(Tick()), IsEmpty());
+  EXPECT_THAT(Frames<Measure>(Tick()), SizeIs(1));  // That counts, so that the round ends.
+}
+
+TEST_F(MeasurementTest, GoesOnOnceTheNeighborsHaveAcknowledged) {
+  std::vector<PeerId> active;
+  for (uint8_t i = 2; i < 18; ++i) active.push_back(Id(i));
+  Up(active);
+  Tick();
+  while (!Frames<Measure>(Tick()).empty()) {
+  }
+  for (const PeerId& peer : active) measurement_.OnMeasureAck(peer, {.sequence = 1});
+
+  EXPECT_THAT(Frames<Measure>(Tick()), SizeIs(1));
+}
+
 TEST_F(MeasurementTest, ImplausibleSharesAreRefused) {
   Up({Id(2)});
   Measure good{.sequence = 1, .round = kRoundMax, .fish_id = 1, .fish = 1, .count = kMeshSizeMax};
