@@ -198,7 +198,8 @@ MeshEstimate Measurement::Estimate() const {
   return {.peers = std::max(result_.count, least),
           .degree_sum = result_.degree * scale,
           .degree_square_sum = result_.degree_squared * scale,
-          .measured = true};
+          // What the views prove to be far off says nothing of the mesh.
+          .measured = least <= kJump * result_.count};
 }
 
 void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {

@@ -40,8 +40,9 @@ void PageSpreader::OnOwnPagesSigned(const OwnPagesSigned& signed_pages, absl::Ti
     if (page->header.key.number == kPeerPageNumber) peer_page_ = page;
     Note(page, signed_pages.spread_now, now);
   }
+  if (hold_until_ == absl::InfiniteFuture()) hold_until_ = now + kMeasureWait;
   StartNext(now, outputs);
-  if (!pages_.empty()) ArmTick(outputs);
+  if (!pages_.empty()) ArmTick(now, outputs);
 }
 
 void PageSpreader::Note(const PagePtr& page, bool spread_now, absl::Time now) {
@@ -83,6 +84,7 @@ void PageSpreader::Enqueue(uint32_t number, OwnPage& page, bool with_body) {
 }
 
 void PageSpreader::StartNext(absl::Time now, Outputs& outputs) {
+  if (Holds(now)) return;
   while (!queue_.empty() && spreads_.size() < static_cast<size_t>(options_.spreads_max)) {
     const uint32_t number = queue_.front();
     queue_.pop_front();
@@ -203,10 +205,11 @@ void PageSpreader::Finish(Spreads::iterator it, absl::Time now, Outputs& outputs
   spreads_.erase(it);
 }
 
-void PageSpreader::ArmTick(Outputs& outputs) {
+void PageSpreader::ArmTick(absl::Time now, Outputs& outputs) {
   if (ticking_) return;
   ticking_ = true;
-  const absl::Duration tick = std::min(kRefreshTick, options_.page_refresh_interval / 8);
+  const absl::Duration tick =
+      Holds(now) ? kMeasureTick : std::min(kRefreshTick, options_.page_refresh_interval / 8);
   outputs.push_back(ScheduleTimer{TimerDelay(tick), Timer{TimerKind::kRefresh, 0}});
 }
 
@@ -220,13 +223,14 @@ void PageSpreader::OnTimer(absl::Time now, Outputs& outputs) {
       refresh.numbers.push_back(number);
       // Asked for again when nobody signs it.
       page.refresh_at = now + kRefreshJitter * options_.page_refresh_interval;
-    } else if (page.respread_at <= now || size > kRespreadGrowth * page.size_before) {
+    } else if (page.respread_at <= now ||
+               (sizes_.measured() && size > kRespreadGrowth * page.size_before)) {
       if (!neighbors_.ids().empty() && !page.queued) Enqueue(number, page, false);
     }
   }
   if (!refresh.numbers.empty()) outputs.push_back(std::move(refresh));
   StartNext(now, outputs);
-  if (!pages_.empty()) ArmTick(outputs);
+  if (!pages_.empty()) ArmTick(now, outputs);
 }
 
 void PageSpreader::CheckInvariants() const {

@@ -31,6 +31,12 @@ inline constexpr double kRefreshJitter = 0.25;
 // A page goes out again when the mesh wants this many times the copies it was spread for: in
 // between, the query side has lambda(policy) to spare.
 inline constexpr double kRespreadGrowth = 1.1;
+// A peer that knows nothing of the mesh holds its pages back this long: until it has measured it
+// would take any mesh for one of its neighbors only, and send everything to everyone. Guess: a
+// small mesh measures itself in two seconds.
+inline constexpr absl::Duration kMeasureWait = absl::Seconds(30);
+// Meanwhile it looks this often whether it has measured.
+inline constexpr absl::Duration kMeasureTick = absl::Milliseconds(100);
 // A spread that reached less than half of its target is tried again after this long. Guess.
 inline constexpr absl::Duration kRespreadDelay = absl::Seconds(30);
 // The layout of a page's bubble (its positions) is kept while the size wanted is within this share
@@ -92,7 +98,11 @@ class PageSpreader {
   void Launch(Spreads::iterator it, absl::Time now, Outputs& outputs);
   void Continue(Spreads::iterator it, uint32_t unanswered, absl::Time now, Outputs& outputs);
   void Finish(Spreads::iterator it, absl::Time now, Outputs& outputs);
-  void ArmTick(Outputs& outputs);
+  void ArmTick(absl::Time now, Outputs& outputs);
+
+  // Whether pages wait for a measurement.
+  bool Holds(absl::Time now) const { return !sizes_.measured() && now < hold_until_; }
+
   absl::Duration Jittered();
   uint64_t SeedOf(uint32_t number, int round) const;
 
@@ -107,7 +117,8 @@ class PageSpreader {
   PagePtr peer_page_;
   std::deque<uint32_t> queue_;
   Spreads spreads_;
-  absl::btree_map<uint64_t, uint64_t> loads_;  // Token of LoadPage -> spread.
+  absl::btree_map<uint64_t, uint64_t> loads_;       // Token of LoadPage -> spread.
+  absl::Time hold_until_ = absl::InfiniteFuture();  // From the first page on.
   bool ticking_ = false;
 };
 

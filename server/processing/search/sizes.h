@@ -97,6 +97,9 @@ class BubbleSizes {
 
   const MeshShape& shape() const { return shape_; }
 
+  // Whether the shape was measured, or is only what the active view proves.
+  bool measured() const { return measured_; }
+
   // n, rounded.
   uint32_t MeshSize() const;
   // Whether everything goes to everyone.

@@ -350,6 +350,11 @@ TEST_F(MeasurementTest, APeerAloneCountsItself) {
 
   EXPECT_TRUE(measurement_.Estimate().measured);
   EXPECT_EQ(measurement_.Estimate().peers, 1);
+
+  Up({Id(2)});
+  EXPECT_TRUE(measurement_.Estimate().measured);
+  Up({Id(2), Id(3)});  // Three where one was measured: only proven.
+  EXPECT_FALSE(measurement_.Estimate().measured);
 }
 
 }  // namespace

@@ -168,6 +168,31 @@ TEST(PageSpreader, ALonelyPeersPagesSpreadOnceItHasNeighbors) {
   EXPECT_EQ(peer.Sent<Cast>().size(), 1u);
 }
 
+TEST(PageSpreader, HoldsPagesBackUntilTheMeshIsMeasured) {
+  OnePeer peer(16, {}, 17);
+  peer.core->SetEstimate({.peers = 17, .measured = false});
+  peer.core->OnOwnPagesSigned({{MakePage(PeerIdOf(0), 1, 1, {"a"})}, true}, peer.now, peer.outputs);
+  peer.Pass(kMeasureWait / 2);
+  EXPECT_TRUE(peer.Take<LoadPage>().empty());
+
+  peer.core->SetEstimate({200, 3200, 51200, true});
+  peer.Pass(kMeasureTick);
+
+  EXPECT_EQ(peer.Take<LoadPage>().size(), 1u);
+}
+
+TEST(PageSpreader, HoldsNothingBackForEver) {
+  OnePeer peer(16, {}, 17);
+  peer.core->SetEstimate({.peers = 17, .measured = false});
+  peer.core->OnOwnPagesSigned({{MakePage(PeerIdOf(0), 1, 1, {"a"})}, true}, peer.now, peer.outputs);
+  peer.Pass(kMeasureWait - kMeasureTick);
+  EXPECT_TRUE(peer.Take<LoadPage>().empty());
+
+  peer.Pass(2 * kMeasureTick);
+
+  EXPECT_EQ(peer.Take<LoadPage>().size(), 1u);
+}
+
 TEST(PageSpreader, SpreadsAtOnceAreBoundedAndTheRestTakesItsTurn) {
   OnePeer peer(0, {.spreads_max = 3}, 1);
   std::vector<PagePtr> pages;
