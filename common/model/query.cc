@@ -259,8 +259,7 @@ class Parser {
     return node;
   }
 
-  // --- Characters
-  // -----------------------------------------------------------------------------------
+  // --- Characters --------------------------------------------------------------------------------
   void SkipSpaces() {
     while (position_ < text_.size() && IsSpace(text_[position_])) ++position_;
   }

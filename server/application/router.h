@@ -2,15 +2,13 @@
 //
 // Specification:
 // - R1. A program's call goes where `panal-object` says: a reference to this peer to a servant
-// here,
-//   one to another peer over that peer's Call stream. `panal://<peer-id>` alone stands for the
-//   object of the method's service with an empty key. Without the metadata key the service of the
-//   method is looked for among the objects of this peer whose key is empty.
+//   here, one to another peer over that peer's Call stream. `panal://<peer-id>` alone stands for
+//   the object of the method's service with an empty key. Without the metadata key the service of
+//   the method is looked for among the objects of this peer whose key is empty.
 // - R2. A peer's call goes where CallHead.reference says, and only to this peer: one that names yet
 //   another peer is OBJECT_NOT_FOUND, so that no call travels in a loop.
 // - R3. A reference whose service is not the method's is REFERENCE_INVALID. Reflection and health
-// may
-//   be called on any reference: they describe the peer that the reference names.
+//   may be called on any reference: they describe the peer that the reference names.
 // - R4. `panal-` keys are for routers: no other peer sees them.
 // - R5. The streams between peers (Link, Call, Blocks) are no object calls: METHOD_NOT_FOUND.
 // - R6. A call to another peer is spliced with one message under way each way, so that a slow end

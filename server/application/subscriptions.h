@@ -6,12 +6,10 @@
 // - R2. A subscription without a stream goes on for kSubscriptionRetention, then ends. That is
 //   looked at whenever a round is over or somebody subscribes.
 // - R3. The newest kSubscriptionHitsMax hits, of at most kSubscriptionBytesMax, are at hand, sent
-// or
-//   not. Who resumes is told how many are not.
+//   or not. Who resumes is told how many are not.
 // - R4. A stream that is behind by more than that ends with SUBSCRIBER_SLOW; the subscription goes
-//   on without it.
-//   Rationale: nothing is written before the reader took what was written, so this is all that
-//   waits.
+//   on without it. Rationale: nothing is written before the reader took what was written, so this
+//   is all that waits.
 // - R5. At most kSubscriptionsMax. A new one ends the one that is without a stream longest, and is
 //   refused where all have one.
 //

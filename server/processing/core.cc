@@ -77,8 +77,7 @@ class CoreImpl final : public Core {
   }
 
  private:
-  // --- The overlay: every call may change the active view
-  // -----------------------------------------
+  // --- The overlay: every call may change the active view ----------------------------------------
   void On(const Start& start, Outputs& outputs) {
     search_->SetSelf(start.self);
     search_->OnStart(now_, outputs);
@@ -272,8 +271,7 @@ class CoreImpl final : public Core {
     }
   }
 
-  // --- Search and publishing
-  // ----------------------------------------------------------------------
+  // --- Search and publishing ---------------------------------------------------------------------
   void On(const SearchRequested& event, Outputs& outputs) {
     search_->OnSearchRequested(event, now_, outputs);
   }

@@ -7,10 +7,9 @@
 //
 // What the driver owes:
 // 1. Links. On Dial it opens a link (TLS, Hello) and reports LinkUp or DialFailed. It reports
-// LinkUp for
-//    accepted links too, LinkLost exactly once for every LinkUp, and keeps at most one link a peer
-//    (on a double dial the connection dialled by the lower id stays). Frames of a link are
-//    delivered in order; the other end may send urgent ones first, but its goodbye last.
+//   LinkUp for accepted links too, LinkLost exactly once for every LinkUp, and keeps at most one
+//   link a peer (on a double dial the connection dialled by the lower id stays). Frames of a link
+//   are delivered in order; the other end may send urgent ones first, but its goodbye last.
 // 2. Pages. A page in a frame reaches Handle only after its signature was verified against the
 // mesh.
 // 3. Data. It answers QueryIndex with IndexAnswered, StorePage with PageStored, LoadPage with
@@ -185,8 +184,7 @@ struct CoreOptions {
   absl::Status Validate() const;
 };
 
-// --- Timers
-// ---------------------------------------------------------------------------------------
+// --- Timers --------------------------------------------------------------------------------------
 enum class TimerKind : uint8_t {
   kRepair,
   kShuffle,
@@ -208,9 +206,8 @@ struct Timer {
   bool operator==(const Timer&) const = default;
 };
 
-// --- Inputs
-// --------------------------------------------------------------------------------------- The peer
-// begins to run. `known`: peers to try, bootstrap addresses' peers first.
+// --- Inputs --------------------------------------------------------------------------------------
+// The peer begins to run. `known`: peers to try, bootstrap addresses' peers first.
 struct Start {
   PeerContact self;
   std::vector<PeerContact> known;
@@ -337,8 +334,7 @@ using Input = std::variant<Start, PeerLearned, LinkUp, LinkLost, DialFailed, Fra
                            PageStored, PageLoaded, OwnPagesSigned, SelfChanged, Leave,
                            SubscribeRequested, SubscribeCancelled, StandingMatched, DigestBuilt>;
 
-// --- Outputs
-// --------------------------------------------------------------------------------------
+// --- Outputs -------------------------------------------------------------------------------------
 struct Dial {
   PeerContact peer;
 };

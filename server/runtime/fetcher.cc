@@ -147,8 +147,7 @@ BlockSourceEvents FetcherImpl::SourceEvents() {
   return events;
 }
 
-// --- Work on workers
-// ------------------------------------------------------------------------------
+// --- Work on workers -----------------------------------------------------------------------------
 
 void FetcherImpl::RunOnWorker(std::function<void()> work, std::function<void()> after) {
   auto task = [this, work, after] {
@@ -209,8 +208,7 @@ ReceiverHost FetcherImpl::HostOf(const FileId& content, uint64_t generation) {
   return host;
 }
 
-// --- Fetches
-// --------------------------------------------------------------------------------------
+// --- Fetches -------------------------------------------------------------------------------------
 
 void FetcherImpl::Begin(uint64_t number, FetchRequest request, FetchHandlers handlers) {
   if (stopping_) {
@@ -497,8 +495,7 @@ void FetcherImpl::EndAll(std::function<void()> done) {
   one_less();
 }
 
-// --- Time
-// -----------------------------------------------------------------------------------------
+// --- Time ----------------------------------------------------------------------------------------
 
 void FetcherImpl::Tick() {
   if (tasks_.empty() || stopping_) {

@@ -4,20 +4,17 @@
 //
 // Specification:
 // - T1. A block counts only after its hash was verified and it was written
-// (FileStore::ReceiveBlock).
+//   (FileStore::ReceiveBlock).
 // - T2. What was fetched survives a crash: a checkpoint at least every kCheckpointInterval and at
-// the end;
-//   the next fetch of the same id, after a restart too, asks only for what is missing.
+//   the end; the next fetch of the same id, after a restart too, asks only for what is missing.
 // - T3. A source that sends a corrupt block is dropped for the fetch and the reason logged; the
-// block is
-//   asked from another.
+//   block is asked from another.
 // - T4. A directory is fetched listing first, then everything below it, kChildrenMax contents at
-// once;
-//   the sources of the directory are tried first for its entries, then a search for the entry's id.
+//   once; the sources of the directory are tried first for its entries, then a search for the
+//   entry's id.
 // - T5. A fetch without any source for FetchRequest::timeout ends with SOURCE_NOT_FOUND, which says
-// how many
-//   peers were asked; at once when every peer of the mesh was asked and none has the file. While
-//   sources deliver there is no limit.
+//   how many peers were asked; at once when every peer of the mesh was asked and none has the file.
+//   While sources deliver there is no limit.
 // - T6. Two programs that fetch the same id share one fetch.
 //
 // All state belongs to the node loop: every method but the constructor's posts there. Thread-safe.

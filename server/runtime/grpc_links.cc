@@ -37,8 +37,7 @@ GrpcLinks::GrpcLinks(const PeerId& own, Hello hello, LinkEvents events,
 
 GrpcLinks::~GrpcLinks() { Shutdown(); }
 
-// --- The interface
-// --------------------------------------------------------------------------------
+// --- The interface -------------------------------------------------------------------------------
 
 void GrpcLinks::Dial(const PeerContact& peer) {
   Work work;
@@ -149,8 +148,7 @@ bool GrpcLinks::WaitNone(absl::Time deadline) {
   return true;
 }
 
-// --- Streams
-// --------------------------------------------------------------------------------------
+// --- Streams -------------------------------------------------------------------------------------
 
 grpc::ServerGenericBidiReactor* GrpcLinks::Accept(grpc::GenericCallbackServerContext& context,
                                                   const PeerId& peer) {
@@ -234,8 +232,7 @@ void GrpcLinks::Perform(Work work) {
   ordered_.Run();
 }
 
-// --- What streams report
-// ----------------------------------------------------------------------------
+// --- What streams report -------------------------------------------------------------------------
 
 absl::Status GrpcLinks::CheckProtocol(const Hello& theirs) const {
   const uint32_t common_min = std::max(hello_.protocol_min, theirs.protocol_min);

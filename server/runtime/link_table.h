@@ -2,19 +2,16 @@
 //
 // Specification:
 // - L1. The dialler says Hello, the acceptor answers with its own, the dialler confirms by its next
-// frame
-//   (an empty one, at once). The link is up at the dialler when the answer comes, at the acceptor
-//   when the confirmation comes. Rationale: a Hello may be of a dial that was given up since;
-//   nobody confirms the answer to it, so it never shows.
+//   frame (an empty one, at once). The link is up at the dialler when the answer comes, at the
+//   acceptor when the confirmation comes. Rationale: a Hello may be of a dial that was given up
+//   since; nobody confirms the answer to it, so it never shows.
 // - L2. While a peer dials the caller itself, the connection dialled by the lower id stays: the
-// lower
-//   one holds the caller's Hello back, unanswered; the higher one gives up its own dial and
+//   lower one holds the caller's Hello back, unanswered; the higher one gives up its own dial and
 //   answers. Rationale: only one side ever answers, so both agree without a further message.
 // - L3. A held stream takes over when the own dial fails, or after kHoldMax.
 // - L4. A Hello from a peer whose link is up is one of two things. At the lower id, when its own
-// dial
-//   came up less than kCrossingMax ago: a dial that crossed, which the peer has given up; it is
-//   refused. Otherwise the peer has lost that link: it is ended, and the new stream takes over
+//   dial came up less than kCrossingMax ago: a dial that crossed, which the peer has given up; it
+//   is refused. Otherwise the peer has lost that link: it is ended, and the new stream takes over
 //   then: Lost, Up. Rationale: a dial lasts less than kCrossingMax, so a later Hello cannot have
 //   crossed.
 // - L5. Every Up is followed by exactly one Lost; every Dial by exactly one Up or DialFailed unless
@@ -47,9 +44,8 @@ inline constexpr absl::Duration kHoldMax = absl::Seconds(1);
 // limit, doubled for good measure.
 inline constexpr absl::Duration kCrossingMax = absl::Seconds(10);
 
-// --- What the table wants done, in order
-// ------------------------------------------------------------ Open a stream to `peer` at
-// `address`.
+// --- What the table wants done, in order ---------------------------------------------------------
+// Open a stream to `peer` at `address`.
 struct OpenLinkStream {
   LinkStreamId stream = 0;
   PeerId peer;

@@ -3,13 +3,11 @@
 //
 // Specification:
 // - S1. A page is signed only after its records are committed in the catalog, and spread only after
-// the
-//   signed page is committed, so that a version once shown to others is never signed again with
+//   the signed page is committed, so that a version once shown to others is never signed again with
 //   another body (kill -9 included).
 // - S2. Sign and Refresh of one peer never overlap: versions rise.
 // - S3. A page that is stored is given to the caller, whatever fails after it: it would not be
-// spread
-//   otherwise.
+//   spread otherwise.
 // - S4. No page of others lives longer than kPageExpiryMax from now.
 //   Rationale: keepers hold a page until it expires; a publisher whose clock is half an hour off is
 //   void anyway, or within this limit.

@@ -301,8 +301,7 @@ TEST_F(ApiPortTest, CancelsCallsThatOutliveTheGraceOfAShutdown) {
   EXPECT_TRUE(WaitForCancelled(1));
 }
 
-// --- Idle connections
-// -------------------------------------------------------------------------------
+// --- Idle connections ----------------------------------------------------------------------------
 
 int Threads() {
   std::ifstream status("/proc/self/status");

@@ -42,8 +42,7 @@ std::unique_ptr<RawStream> RawLink(MeshPeer& peer, const Identity& identity) {
   return stream;
 }
 
-// --- Admission
-// --------------------------------------------------------------------------------------
+// --- Admission -----------------------------------------------------------------------------------
 
 TEST(MeshPort, RefusesACallerWhoNamesNoMeshOrAnother) {
   MeshPeer peer;
@@ -97,8 +96,7 @@ TEST(MeshPort, RefusesCompression) {
   EXPECT_EQ(stream.Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
-// --- TLS
-// --------------------------------------------------------------------------------------------
+// --- TLS -----------------------------------------------------------------------------------------
 
 grpc::Status OpenWithCredentials(MeshPeer& peer, std::shared_ptr<grpc::ChannelCredentials> creds) {
   RawStream stream(grpc::CreateChannel(peer.address(), std::move(creds)), kLinkMethod);
@@ -151,8 +149,7 @@ TEST(MeshPort, SpeaksTls13AndRefusesTls12) {
   EXPECT_TRUE(absl::StrContains(old, "Cipher is (NONE)")) << old;
 }
 
-// --- Frames
-// ---------------------------------------------------------------------------------------
+// --- Frames --------------------------------------------------------------------------------------
 
 TEST(MeshPort, AnswersAHelloWithItsOwnAndReportsTheLinkOnceConfirmed) {
   MeshPeer peer({.hello = {.version = "9.9.9"}});
@@ -257,8 +254,7 @@ TEST(MeshPort, DropsANeighborThatDoesNotRead) {
   EXPECT_GE(sent, static_cast<int>(kLinkQueueMax / kFrameSizeMax));
 }
 
-// --- The port itself
-// --------------------------------------------------------------------------------
+// --- The port itself -----------------------------------------------------------------------------
 
 absl::Status OpenOn(const std::string& listen) {
   const Identity identity = Identity::Generate();

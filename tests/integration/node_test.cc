@@ -419,8 +419,7 @@ TEST_F(NodeTest, RefusesADataDirectoryInUseAndAPortThatIsTaken) {
   EXPECT_EQ(ReasonOf(Node::Start(std::move(wrong)).status()), ErrorReason::kConfigInvalid);
 }
 
-// --- The same code where not everything goes to everyone
-// -------------------------------------------
+// --- The same code where not everything goes to everyone -----------------------------------------
 
 TEST_F(NodeTest, KeepsItsRecallWithFivePeersAndTheSaturatedCaseOff) {
   core_.search.saturated_factor = 0;

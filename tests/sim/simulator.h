@@ -13,20 +13,18 @@
 // What it models:
 // - S1. One link a peer pair; the connection dialled by the lower id stays (core.h, point 1).
 // - S2. A link delivers frames in order, after a one-way latency that is fixed for the pair of
-// peers.
+//   peers.
 // - S3. Opening takes two round trips. A dial of a dead, cut off or moved peer fails after
-// dial_timeout.
+//   dial_timeout.
 // - S4. A closed link is lost at the other end one latency later, after the frames sent before; a
-// crash
-//   or a cut is noticed at either end after crash_notice.
+//   crash or a cut is noticed at either end after crash_notice.
 // - S6. Frames are lost, doubled and reordered only where the options say so: beyond what the
-// runtime's
-//   links do, but what a frame that is shed on the way amounts to.
+//   runtime's links do, but what a frame that is shed on the way amounts to.
 // - S5. A catalog answers after index_time and keeps at most catalog_pages_max pages of other
-// peers. That of a slow peer takes its own time; one at a time, it sheds what waits too long.
+//   peers. That of a slow peer takes its own time; one at a time, it sheds what waits too long.
 // - S7. A frame with a page whose fake signature is wrong never reaches a core.
 // - S8. A one-way cut swallows what one side sends; its links are lost at both ends after
-// crash_notice, and nobody can dial across.
+//   crash_notice, and nobody can dial across.
 #pragma once
 
 #include <cstdint>
@@ -143,8 +141,7 @@ class Simulation {
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
 
-  // --- Peers
-  // --------------------------------------------------------------------------------------
+  // --- Peers -------------------------------------------------------------------------------------
   PeerIndex AddPeer(const AddOptions& options = {});
   // `count` peers through the first one, one every `spacing` of virtual time (which passes).
   std::vector<PeerIndex> AddPeers(int count, absl::Duration spacing = absl::Milliseconds(20));
@@ -174,10 +171,9 @@ class Simulation {
   // Breaks the link of two peers once; it may be opened again.
   void BreakLink(PeerIndex a, PeerIndex b);
 
-  // --- Pages and searches
-  // --------------------------------------------------------------------------- Publishes `records`
-  // as one or more new pages of `peer` (numbers from 1 up), after its peer page (number 0) was
-  // published once. Returns the numbers.
+  // --- Pages and searches ------------------------------------------------------------------------
+  // Publishes `records` as one or more new pages of `peer` (numbers from 1 up), after its peer page
+  // (number 0) was published once. Returns the numbers.
   std::vector<uint32_t> Publish(PeerIndex peer, std::vector<Record> records);
   // A new version of page `number` with other records; none delete it.
   void Republish(PeerIndex peer, uint32_t number, std::vector<Record> records);
@@ -201,8 +197,7 @@ class Simulation {
   uint64_t QueriesEvaluated() const;
   uint64_t QueriesEvaluatedAt(PeerIndex peer) const;
 
-  // --- Time
-  // ---------------------------------------------------------------------------------------
+  // --- Time --------------------------------------------------------------------------------------
   void Run(absl::Duration duration);
   // Runs until `done` holds, checked every 100 ms; false when `limit` passed first.
   bool RunUntil(const std::function<bool()>& done, absl::Duration limit);
@@ -210,8 +205,7 @@ class Simulation {
   // Calls `action` when the time comes.
   void At(absl::Duration delay, std::function<void()> action);
 
-  // --- What is
-  // ------------------------------------------------------------------------------------
+  // --- What is -----------------------------------------------------------------------------------
   uint64_t seed() const;
   // Hash of everything that happened: time, peer, input and the outputs it brought about.
   uint64_t TraceHash() const;
@@ -237,9 +231,8 @@ class Simulation {
   // Frames with forged pages that were not let through.
   uint64_t ForgedFrames() const;
 
-  // --- Checks: an empty string, or what is wrong
-  // -------------------------------------------------- Every active view entry of a live peer is a
-  // live peer that has it in its own active view.
+  // --- Checks: an empty string, or what is wrong -------------------------------------------------
+  // Every active view entry of a live peer is a live peer that has it in its own active view.
   std::string CheckSymmetric() const;
   // The active views of the live peers form one component.
   std::string CheckConnected() const;

@@ -106,8 +106,7 @@ class Simulation::Impl {
     }
   };
 
-  // --- Time
-  // ---------------------------------------------------------------------------------------
+  // --- Time --------------------------------------------------------------------------------------
   void At(absl::Duration delay, std::function<void()> action) {
     uint32_t slot = 0;
     if (free_slots_.empty()) {
@@ -141,8 +140,7 @@ class Simulation::Impl {
 
   void Trace(uint64_t value) { trace_ = Mix64(trace_ ^ value); }
 
-  // --- Peers
-  // --------------------------------------------------------------------------------------
+  // --- Peers -------------------------------------------------------------------------------------
   PeerIndex AddPeer(const AddOptions& add) {
     auto index = static_cast<PeerIndex>(peers_.size());
     std::optional<PeerIndex> contact = add.contact;
@@ -246,8 +244,7 @@ class Simulation::Impl {
     }
   }
 
-  // --- The network
-  // --------------------------------------------------------------------------------
+  // --- The network -------------------------------------------------------------------------------
   size_t SideOf(PeerIndex peer) const {
     auto it = side_.find(peer);
     return it == side_.end() ? 0 : it->second;
@@ -447,8 +444,7 @@ class Simulation::Impl {
     });
   }
 
-  // --- Feeding
-  // ------------------------------------------------------------------------------------
+  // --- Feeding -----------------------------------------------------------------------------------
   bool IsSame(PeerIndex index, uint32_t life) const {
     return peers_[index].live && peers_[index].life == life;
   }
@@ -626,8 +622,7 @@ class Simulation::Impl {
     });
   }
 
-  // --- Pages and searches
-  // -------------------------------------------------------------------------
+  // --- Pages and searches ------------------------------------------------------------------------
   void PublishPeerPage(PeerIndex index) {
     SimPeer& peer = peers_[index];
     Record record;

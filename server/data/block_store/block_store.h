@@ -12,8 +12,7 @@
 // - B3. After a crash, blocks written since the last checkpoint are hashed again when the file is
 //   opened (a dirty flag says that there may be any), so a resumed fetch loses nothing it had.
 // - B4. ReadBlock verifies the hash unless told otherwise; a mismatch clears the block from the
-// bitmap
-//   and says BLOCK_CORRUPT, so that it is fetched again.
+//   bitmap and says BLOCK_CORRUPT, so that it is fetched again.
 //
 // Thread-safe: called from workers. Blocking disk IO: never from a gRPC thread or the node loop.
 #pragma once

@@ -2,12 +2,10 @@
 //
 // Specification (how B1-B4 of block_store.h are kept):
 // - K1. The dirty byte of the map is set before the first block that is written after a checkpoint,
-// and
-//   cleared only when no block was written since the bitmap on disk was taken.
+//   and cleared only when no block was written since the bitmap on disk was taken.
 // - K2. A block that the map on disk claims is never overwritten: where its bytes turned out
-// corrupt, a
-//   map that no longer claims it is made durable first.
-//   Rationale: a torn overwrite after lost power would leave a claimed block that is wrong.
+//   corrupt, a map that no longer claims it is made durable first. Rationale: a torn overwrite
+//   after lost power would leave a claimed block that is wrong.
 // - K3. Blocks that a failed sync may have lost are forgotten.
 //   Rationale: the kernel reports a failed write-back once; the next sync succeeds without the
 //   bytes.

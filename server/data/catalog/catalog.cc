@@ -60,8 +60,7 @@ SqliteCatalog::SqliteCatalog(const CatalogOptions& options, std::unique_ptr<Conn
                              std::vector<std::unique_ptr<Connection>> readers)
     : options_(options), writer_(std::move(writer)), readers_(std::move(readers)) {}
 
-// --- Contents
-// ---------------------------------------------------------------------------------------
+// --- Contents ------------------------------------------------------------------------------------
 
 absl::Status SqliteCatalog::PutContent(const StoredContent& content) {
   return writer_.Write([&](Connection& db) { return catalog::PutContent(db, content); });
@@ -122,8 +121,7 @@ absl::StatusOr<std::vector<FileId>> SqliteCatalog::IncompleteContents() {
   return WithReader<std::vector<FileId>>(readers_, catalog::IncompleteContents);
 }
 
-// --- What this peer publishes
-// -----------------------------------------------------------------------
+// --- What this peer publishes --------------------------------------------------------------------
 
 absl::Status SqliteCatalog::Publish(const std::vector<PublishedFile>& files) {
   return writer_.Write([&](Connection& db) { return catalog::Publish(db, files); });
@@ -165,8 +163,7 @@ absl::StatusOr<int64_t> SqliteCatalog::CountPublished() {
   return WithReader<int64_t>(readers_, catalog::CountPublished);
 }
 
-// --- Own pages
-// --------------------------------------------------------------------------------------
+// --- Own pages -----------------------------------------------------------------------------------
 
 absl::Status SqliteCatalog::SetPeerRecord(const Record& record) {
   return writer_.Write([&](Connection& db) { return catalog::SetPeerRecord(db, record); });
@@ -192,8 +189,7 @@ absl::StatusOr<std::vector<PagePtr>> SqliteCatalog::OwnPages(const PeerId& self,
       readers_, [&](Connection& db) { return catalog::OwnPages(db, self, after, limit); });
 }
 
-// --- Pages kept for others
-// --------------------------------------------------------------------------
+// --- Pages kept for others -----------------------------------------------------------------------
 
 absl::StatusOr<StoredPage> SqliteCatalog::KeepPage(const Page& page, bool has_body,
                                                    absl::Time now) {
@@ -218,8 +214,7 @@ absl::StatusOr<int64_t> SqliteCatalog::DropExpiredPages(absl::Time now) {
   }
 }
 
-// --- Search and peers
-// -------------------------------------------------------------------------------
+// --- Search and peers ----------------------------------------------------------------------------
 
 absl::StatusOr<SearchResult> SqliteCatalog::Search(const Query& query, int limit,
                                                    absl::Duration time_max, absl::Time now) {

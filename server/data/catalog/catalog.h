@@ -6,14 +6,12 @@
 // Specification:
 // - C1. A method that returns OK has committed: what it stored survives kill -9 and lost power.
 // - C2. A page replaces a kept page only with a higher version, or the same version and a later
-// expiry.
+//   expiry.
 // - C3. A search sees only pages that have not expired.
 // - C4. The index proposes candidates, Matches() decides: Search returns exactly what Matches says,
-// up
-//   to its limit and its time.
+//   up to its limit and its time.
 // - C5. A record of this peer is on exactly one of its own pages; no page exceeds kPageRecordsMax
-// records
-//   or kPageBodySizeMax bytes.
+//   records or kPageBodySizeMax bytes.
 //
 // Thread-safe: called from workers. Blocking: never from a gRPC thread or the node loop.
 #pragma once
@@ -126,8 +124,7 @@ class Catalog {
   static absl::StatusOr<std::unique_ptr<Catalog>> Open(const CatalogOptions& options);
   virtual ~Catalog() = default;
 
-  // --- Contents
-  // -----------------------------------------------------------------------------------
+  // --- Contents ----------------------------------------------------------------------------------
   virtual absl::Status PutContent(const StoredContent& content) = 0;
   virtual absl::Status PutContents(const std::vector<StoredContent>& contents) = 0;
   // As PutContents; those that nothing publishes are kept until they are published or forgotten.
@@ -151,10 +148,9 @@ class Catalog {
   // Contents whose fetch was under way when the peer stopped.
   virtual absl::StatusOr<std::vector<FileId>> IncompleteContents() = 0;
 
-  // --- What this peer publishes
-  // --------------------------------------------------------------------- Adds or replaces, assigns
-  // records to own pages and marks those pages dirty, in one transaction. Cost: linear in `files`,
-  // not in what is published already.
+  // --- What this peer publishes ------------------------------------------------------------------
+  // Adds or replaces, assigns records to own pages and marks those pages dirty, in one transaction.
+  // Cost: linear in `files`, not in what is published already.
   virtual absl::Status Publish(const std::vector<PublishedFile>& files) = 0;
   // The same for one file or directory that was added by itself (the first of `files`, everything
   // below it follows), where its name is published already: what the directory of that name held
@@ -187,9 +183,8 @@ class Catalog {
   // Number of what was added by itself (directories count once).
   virtual absl::StatusOr<int64_t> CountPublished() = 0;
 
-  // --- Own pages
-  // ------------------------------------------------------------------------------------ Sets the
-  // records of the peer page (number 0); dirty when they changed.
+  // --- Own pages ---------------------------------------------------------------------------------
+  // Sets the records of the peer page (number 0); dirty when they changed.
   virtual absl::Status SetPeerRecord(const Record& record) = 0;
   // Marks every own page dirty (the identity of the mesh or its expiry changed).
   virtual absl::Status MarkAllPagesDirty() = 0;
@@ -202,9 +197,8 @@ class Catalog {
   virtual absl::StatusOr<std::vector<PagePtr>> OwnPages(const PeerId& self, int64_t after,
                                                         int limit) = 0;
 
-  // --- Pages kept for others
-  // ------------------------------------------------------------------------ Keeps a verified page.
-  // `has_body` false: a refresh, kBodyMissing when the body is not here.
+  // --- Pages kept for others ---------------------------------------------------------------------
+  // Keeps a verified page. `has_body` false: a refresh, kBodyMissing when the body is not here.
   virtual absl::StatusOr<StoredPage> KeepPage(const Page& page, bool has_body, absl::Time now) = 0;
 
   // KeepPage, without which records are new.
@@ -218,8 +212,7 @@ class Catalog {
   // Drops expired pages. Returns how many.
   virtual absl::StatusOr<int64_t> DropExpiredPages(absl::Time now) = 0;
 
-  // --- Search
-  // ---------------------------------------------------------------------------------------
+  // --- Search ------------------------------------------------------------------------------------
   // Evaluates `query` over own and kept pages. Stops at `limit` ids (hit_limit.h) or after
   // `time_max`. Two very common words stay bounded: candidates are read unranked in batches until
   // the limit.
@@ -238,14 +231,12 @@ class Catalog {
   virtual absl::StatusOr<std::vector<PeerContact>> FindPeers(absl::string_view prefix,
                                                              int limit) = 0;
 
-  // --- Known peers
-  // ----------------------------------------------------------------------------------
+  // --- Known peers -------------------------------------------------------------------------------
   virtual absl::Status RememberPeers(const std::vector<PeerContact>& peers, absl::Time now) = 0;
   // Most recently seen first.
   virtual absl::StatusOr<std::vector<PeerContact>> KnownPeers(int limit) = 0;
 
-  // --- Settings kept between runs
-  // -------------------------------------------------------------------
+  // --- Settings kept between runs ----------------------------------------------------------------
   virtual absl::Status SetValue(absl::string_view key, absl::string_view value) = 0;
   virtual absl::StatusOr<std::optional<std::string>> GetValue(absl::string_view key) = 0;
 

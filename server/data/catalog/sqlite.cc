@@ -49,8 +49,7 @@ absl::Status CorruptError(absl::string_view path, absl::string_view what) {
                {{"path", std::string(path)}, {"advice", advice}});
 }
 
-// --- Statement
-// --------------------------------------------------------------------------------------
+// --- Statement -----------------------------------------------------------------------------------
 
 Statement::Statement(Statement&& other) noexcept
     : connection_(other.connection_),
@@ -108,8 +107,7 @@ absl::string_view Statement::Bytes(int column) const {
           static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
-// --- Connection
-// -------------------------------------------------------------------------------------
+// --- Connection ----------------------------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(absl::string_view path, Mode mode) {
   int flags =
@@ -197,8 +195,7 @@ WorkCounters Connection::work() const {
           .pages_written = written};
 }
 
-// --- Snapshot
-// ---------------------------------------------------------------------------------------
+// --- Snapshot ------------------------------------------------------------------------------------
 
 absl::Status Snapshot::Begin() { return connection_.Run("BEGIN"); }
 

@@ -4,18 +4,14 @@
 // Specification:
 // - F1. An id that a method returns is durable: manifest, bytes, published name, all of it.
 // - F2. A file that changes while it is read is refused with FILE_CHANGED; nothing of it is
-// published.
-//   Rationale: size, mtime and inode are compared before and after, so an id never names mixed
-//   bytes.
+//   published. Rationale: size, mtime and inode are compared before and after, so an id never names
+//   mixed bytes.
 // - F3. Sharing in place promises integrity, not retention: size and mtime are compared whenever it
-// is
-//   served; a changed file is hashed again block by block, and blocks that differ are refused.
+//   is served; a changed file is hashed again block by block, and blocks that differ are refused.
 // - F4. Names from a file system that are not UTF-8 are published percent-encoded (ToValidUtf8);
-// listings
-//   keep the bytes.
+//   listings keep the bytes.
 // - F5. Symbolic links are followed when they point to a regular file within the same root, else
-// skipped
-//   and reported; sockets, devices and pipes are skipped and reported.
+//   skipped and reported; sockets, devices and pipes are skipped and reported.
 //
 // Thread-safe. Blocking disk IO: called from workers only.
 #pragma once
@@ -73,9 +69,8 @@ class FileStore {
                                            SourceFiles& source = RealSourceFiles());
   virtual ~FileStore() = default;
 
-  // --- Adding
-  // --------------------------------------------------------------------------------------- Errors:
-  // CONTENT_TOO_LARGE, FILE_NAME_INVALID, ATTRIBUTE_INVALID, STORAGE_FULL.
+  // --- Adding ------------------------------------------------------------------------------------
+  // Errors: CONTENT_TOO_LARGE, FILE_NAME_INVALID, ATTRIBUTE_INVALID, STORAGE_FULL.
   virtual absl::StatusOr<AddedFile> Put(absl::string_view name, absl::string_view content,
                                         const Attributes& attributes) = 0;
   // Adds a file or a whole folder. `roots`: resolved folders it must lie below. `name`: empty for
@@ -110,10 +105,9 @@ class FileStore {
 
   virtual std::unique_ptr<Upload> NewUpload() = 0;
 
-  // --- Reading
-  // -------------------------------------------------------------------------------------- Resolves
-  // a full id, which need not be held here, or a unique prefix of at least 4 characters. Errors:
-  // FILE_ID_INVALID, FILE_NOT_FOUND, FILE_AMBIGUOUS.
+  // --- Reading -----------------------------------------------------------------------------------
+  // Resolves a full id, which need not be held here, or a unique prefix of at least 4 characters.
+  // Errors: FILE_ID_INVALID, FILE_NOT_FOUND, FILE_AMBIGUOUS.
   virtual absl::StatusOr<FileId> Resolve(absl::string_view text) = 0;
   virtual absl::StatusOr<FileDetails> Find(const FileId& id) = 0;  // FILE_NOT_FOUND
   // At most kReadChunkSizeMax bytes at `offset`, verified. Errors: FILE_NOT_FOUND, FILE_INCOMPLETE,
@@ -122,8 +116,7 @@ class FileStore {
   // Entries of a directory. Errors: FILE_NOT_FOUND, FILE_INCOMPLETE, LISTING_INVALID.
   virtual absl::StatusOr<std::vector<ListingEntry>> ReadListing(const FileId& id) = 0;
 
-  // --- Serving and receiving blocks
-  // -------------------------------------------------------------------
+  // --- Serving and receiving blocks --------------------------------------------------------------
   struct Held {
     Manifest manifest;
     std::vector<bool> held;      // Empty: all blocks.
@@ -151,8 +144,7 @@ class FileStore {
   virtual absl::StatusOr<AddedFile> PublishFetched(const FileId& id, absl::string_view name,
                                                    const Attributes& attributes) = 0;
 
-  // --- Removing
-  // -------------------------------------------------------------------------------------
+  // --- Removing ----------------------------------------------------------------------------------
   struct Removed {
     FileId id;
     uint64_t files = 0;
@@ -164,13 +156,12 @@ class FileStore {
   // of that. Error: FILE_NOT_FOUND.
   virtual absl::StatusOr<Removed> Remove(const FileId& id) = 0;
 
-  // --- Held without being published
-  // ------------------------------------------------------------------- Makes every content of the
-  // block store known to a catalog that was made new (the old one was lost): it is read and served
-  // by its id, and stays until it is published (added or fetched again) or removed. Nothing where
-  // the catalog is not new. Call at start: until every content could be read, DropUnreferenced
-  // frees none that the catalog does not know. Returns how many were taken in. Cost: one small read
-  // a content.
+  // --- Held without being published --------------------------------------------------------------
+  // Makes every content of the block store known to a catalog that was made new (the old one was
+  // lost): it is read and served by its id, and stays until it is published (added or fetched
+  // again) or removed. Nothing where the catalog is not new. Call at start: until every content
+  // could be read, DropUnreferenced frees none that the catalog does not know. Returns how many
+  // were taken in. Cost: one small read a content.
   virtual absl::StatusOr<int64_t> AdoptContents() = 0;
   // Frees contents that nothing publishes and nothing keeps: leftovers of a crash or of a cancelled
   // add. Kept: what a fetch received and did not publish yet, complete or not, and what

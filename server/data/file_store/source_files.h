@@ -3,12 +3,10 @@
 //
 // Specification:
 // - S1. Nothing outside the root is opened, whatever is renamed or linked meanwhile: every path is
-// opened
-//   from the root's descriptor, without following a link (openat2 with RESOLVE_BENEATH and
+//   opened from the root's descriptor, without following a link (openat2 with RESOLVE_BENEATH and
 //   RESOLVE_NO_SYMLINKS, or component by component where the kernel or a filter refuses it).
 // - S2. Opening never blocks and has no effect on a device: only what is listed as a file, folder
-// or of
-//   unknown kind is opened, with O_NONBLOCK.
+//   or of unknown kind is opened, with O_NONBLOCK.
 //
 // Thread-safe; an open file is used by one thread at a time.
 #pragma once

@@ -9,14 +9,13 @@
 // - K1. Whom a peer searches for was chosen one interval before. Rationale: a newcomer's page takes
 //   time to spread.
 // - K2. Only a search that says it kept its promise counts, and nothing in a mesh where everybody
-// is
-//   asked. A hit counts kCanaryRecall over the recall that was reached, so that the mean of what is
-//   counted is kCanaryRecall whatever the rounding.
+//   is asked. A hit counts kCanaryRecall over the recall that was reached, so that the mean of what
+//   is counted is kCanaryRecall whatever the rounding.
 // - K3. The factor rises only where the rate is below the promise by more than kDoubt standard
 //   deviations of chance, by the ratio of the exponents; evidence from before it rose is dropped.
 //   Where enough evidence is in order it decays.
 // - K4. 1 <= factor <= kCanaryFactorMax. Rationale: liars can bend the rate; this bounds what it
-// costs.
+//   costs.
 //
 // Sans-IO. Not thread-safe; the node loop owns it.
 #pragma once

@@ -10,58 +10,51 @@
 // Differences from BubbleStorm:
 // - Shares are halves, not weighted by the degrees of both ends: a neighbor's degree is not known.
 // - Rounds do not run all the time. A change of neighbors starts one, and a slow timer. A round
-// runs at
-//   full pace and then falls silent, so that the numbers are there seconds after a join and an idle
-//   mesh sends next to nothing.
+//   runs at full pace and then falls silent, so that the numbers are there seconds after a join and
+//   an idle mesh sends next to nothing.
 // - A round ends by a relative tolerance, not 64 units in the last place: half the messages.
 // - A peer whose round has ended answers a share that differs from its result with a share of its
-// own,
-//   so that a peer that began late is not left alone.
+//   own, so that a peer that began late is not left alone.
 //
 // Specification:
 // - E1. Mass is conserved: a share leaves this peer's mass when sent, enters the receiver's when
-// received,
-//   and comes back when its link is lost before the acknowledgement. What belongs to an older round
-//   is acknowledged and dropped. Rationale: 1 % of mass lost early costs 2.6 % of the estimate.
+//   received, and comes back when its link is lost before the acknowledgement. What belongs to an
+//   older round is acknowledged and dropped. Rationale: 1 % of mass lost early costs 2.6 % of the
+//   estimate.
 // - E2. The round only rises. A share of a higher round takes this peer into that round first; a
-// peer
-//   begins a round only after its own one has ended.
+//   peer begins a round only after its own one has ended.
 // - E3. A round ends for this peer after degree + 16 receipts in a row that change the estimate by
-// less
-//   than `tolerance`, or after shares_max shares. A later receipt that changes it more resumes the
-//   round.
+//   less than `tolerance`, or after shares_max shares. A later receipt that changes it more resumes
+//   the round.
 // - E4. A peer that has no result takes the one that comes with a share (last_*), and so does one
-// that
-//   was taken into a new round before its own ended.
+//   that was taken into a new round before its own ended.
 // - E5. The estimate is never below 1 + the size of the active view.
 // - E6. A share with a value outside the bounds below is refused. Rationale: a sum is only as
-// honest as
-//   its least honest member; the bounds keep the damage finite, no more. A liar can bias the
-//   result.
+//   honest as its least honest member; the bounds keep the damage finite, no more. A liar can bias
+//   the result.
 // - E7. A round is begun by a peer that saw the mesh change (a newcomer joined, a neighbor was lost
-// or
-//   left) or whose degree differs by more than a quarter from the one it put in; a swapped link
+//   or left) or whose degree differs by more than a quarter from the one it put in; a swapped link
 //   begins none. Rationale: links are swapped all the time, and n does not care.
 // - E8. At most kUnackedMax shares of a neighbor are unacknowledged; it is passed over until it
-// answers.
+//   answers.
 // - E9. A result more than kJump times another than the one before, in a mesh of more than
-// kUnconfirmedMax, is taken only from two sources: two rounds, two neighbors' last_*, or one of
-// each; a smaller one also where this peer itself lost kLossShare of its neighbors since.
-// Rationale: one round that somebody bent, or that ended before it had mixed, must not change every
-// size.
+//   kUnconfirmedMax, is taken only from two sources: two rounds, two neighbors' last_*, or one of
+//   each; a smaller one also where this peer itself lost kLossShare of its neighbors since.
+//   Rationale: one round that somebody bent, or that ended before it had mixed, must not change
+//   every size.
 // - E10. From one neighbor comes, in one round, at most kNeighborMassMax more of the count than
-// went to it; what is beyond is scaled away. Rationale: bounds what one liar can add.
+//   went to it; what is beyond is scaled away. Rationale: bounds what one liar can add.
 // - E11. Another round follows soon where a result differs by more than kRestlessChange from the
-// one before, and after each of kUnsettledRoundsMax rounds in a row that did not settle. Rationale:
-// two meshes that meet mix badly at first.
+//   one before, and after each of kUnsettledRoundsMax rounds in a row that did not settle.
+//   Rationale: two meshes that meet mix badly at first.
 // - E12. A peer that lost kLossShare of its neighbors within kLossTime begins a round soon. Other
-// changes wait for Gap(), which grows with the mesh. Rationale: a round costs some 160 messages a
-// peer, and in a large mesh somebody comes or goes all the time.
+//   changes wait for Gap(), which grows with the mesh. Rationale: a round costs some 160 messages a
+//   peer, and in a large mesh somebody comes or goes all the time.
 //
 // - E13. While more than half of its neighbors, and more than kOwingMin, owe an acknowledgement a
-// peer sends no share; one in kStallsPerShare of the moments that pass so counts as a share sent,
-// which bounds the round. Rationale: the machines are busy, and more shares would only make them
-// busier: two hundred peers of two cores sent shares for ever and knew their number never.
+//   peer sends no share; one in kStallsPerShare of the moments that pass so counts as a share sent,
+//   which bounds the round. Rationale: the machines are busy, and more shares would only make them
+//   busier: two hundred peers of two cores sent shares for ever and knew their number never.
 //
 // Sans-IO. Not thread-safe; the node loop owns it.
 #pragma once

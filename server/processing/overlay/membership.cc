@@ -40,8 +40,7 @@ Membership::Membership(PeerId self, const MembershipOptions& options, double cap
   self_.id = self;
 }
 
-// --- Events of the driver
-// -------------------------------------------------------------------------
+// --- Events of the driver ------------------------------------------------------------------------
 
 void Membership::OnStart(const Start& start, absl::Time now, Outputs& outputs) {
   self_ = start.self;
@@ -215,8 +214,7 @@ bool Membership::HasLinks() const {
                      [](const auto& entry) { return entry.second.state != LinkState::kDialing; });
 }
 
-// --- Frames: becoming neighbors
-// -------------------------------------------------------------------
+// --- Frames: becoming neighbors ------------------------------------------------------------------
 
 void Membership::OnJoin(const PeerId& from, absl::Time now, Outputs& outputs) {
   Link* link = FindLink(from);
@@ -386,8 +384,7 @@ std::optional<PeerId> Membership::ChooseVictim(const PeerId& newcomer, absl::Tim
   return pool[random_.Below(pool.size())];
 }
 
-// --- Frames: walks
-// --------------------------------------------------------------------------------
+// --- Frames: walks -------------------------------------------------------------------------------
 
 void Membership::SendWalks(const PeerId& newcomer, Link& link, absl::Time now, Outputs& outputs) {
   if (link.contact.addresses.empty()) return;  // Nobody could dial it.
@@ -435,8 +432,7 @@ void Membership::EndWalk(const PeerContact& newcomer, absl::Time now, Outputs& o
   }
 }
 
-// --- Repair
-// ---------------------------------------------------------------------------------------
+// --- Repair --------------------------------------------------------------------------------------
 
 bool Membership::IsShort() const { return active_.size() < wanted_ / 2; }
 
@@ -543,8 +539,7 @@ void Membership::ReportRemembered(Outputs& outputs) {
   if (!report.peers.empty()) outputs.push_back(std::move(report));
 }
 
-// --- Views
-// ----------------------------------------------------------------------------------------
+// --- Views ---------------------------------------------------------------------------------------
 
 Membership::Link* Membership::FindLink(const PeerId& peer) {
   auto it = links_.find(peer);
@@ -685,8 +680,7 @@ void Membership::SamplePassive(size_t count, const PeerId& except,
   }
 }
 
-// --- Shuffles
-// -------------------------------------------------------------------------------------
+// --- Shuffles ------------------------------------------------------------------------------------
 
 void Membership::StartShuffle(absl::Time now, Outputs& outputs) {
   std::optional<PeerId> first = RandomActive({});

@@ -7,45 +7,38 @@
 // Differences from the paper:
 // - Degree 16 times the capacity, not log10(n) + 1: the links carry bubbles, whose recall needs it.
 // - A walk that ends at a peer with enough links puts the newcomer into one of that peer's links
-// (it
-//   drops a random neighbor and names the newcomer as the replacement), as BubbleStorm splices
+//   (it drops a random neighbor and names the newcomer as the replacement), as BubbleStorm splices
 //   joiners into edges. Degrees stay what they are and the graph stays random. The paper only
 //   drops.
 // - A peer short of links takes every newcomer whose walk passes; in a mesh no larger than the
-// views
-//   everybody so links to everybody within a few latencies.
+//   views everybody so links to everybody within a few latencies.
 // - "High priority" means fewer than half of the links wanted, not none.
 // - A peer without any neighbor joins again instead of asking.
 // - A peer that leaves pairs its neighbors. The paper has no leave.
 // - Feelers: now and then one link is swapped for one to a remembered peer outside both views. It
-// heals
-//   a mesh that was cut in halves and keeps the graph mixing. The paper has neither.
+//   heals a mesh that was cut in halves and keeps the graph mixing. The paper has neither.
 //
 // Specification:
 // - M1. No view holds this peer, a peer twice, or a peer of the other view. The active view holds
-// at most
-//   wanted + slack peers (one more while an input is handled), the passive view passive_view_size.
-//   Rationale: each neighbor costs an open link; the bounds are what makes the overlay scale.
+//   at most wanted + slack peers (one more while an input is handled), the passive view
+//   passive_view_size. Rationale: each neighbor costs an open link; the bounds are what makes the
+//   overlay scale.
 // - M2. Every neighbor has a link that is up. A neighbor is dropped by Disconnect and closing the
-// link,
-//   and a lost link drops the neighbor. Rationale: both ends agree within one latency, whatever
-//   crossed.
+//   link, and a lost link drops the neighbor. Rationale: both ends agree within one latency,
+//   whatever crossed.
 // - M3. A link is no neighbor before one end asked (Join, NeighborAsk) and the other accepted. A
-// link
-//   over which that does not happen within neighbor_timeout is closed.
+//   link over which that does not happen within neighbor_timeout is closed.
 // - M4. A Join is always accepted, a NeighborAsk while there is room, one of high priority always:
-// a
-//   random neighbor makes room and gets the asking peer as its replacement.
+//   a random neighbor makes room and gets the asking peer as its replacement.
 // - M5. A lost neighbor is replaced from the passive view at once, at most dials_max attempts at a
-// time;
-//   the repair timer repeats this until the wanted links are there or nobody is left to ask.
+//   time; the repair timer repeats this until the wanted links are there or nobody is left to ask.
 // - M6. A candidate that refused or failed rests for retry_backoff, doubled each time, at most 64
-// times
-//   that. One that could not be dialled leaves the passive view and stays among the remembered.
+//   times that. One that could not be dialled leaves the passive view and stays among the
+//   remembered.
 // - M7. A peer short of links with nobody to ask shuffles after 1, 2, 4 … seconds, up to
 //   shuffle_interval. Rationale: after a mass failure or a flash join the minute is too long.
 // - M8. A shuffle reply is taken only while one is awaited. Rationale: nobody may fill the views
-// unasked.
+//   unasked.
 // - M9. Every table is bounded by a constant below or an option.
 // - M10. A leaving peer says goodbye and lets its neighbors close their links, which tells it that
 //   they know; what leave_timeout finds open it closes itself. Rationale: one that closed at once

@@ -39,8 +39,7 @@ BubbleEngine::BubbleEngine(PeerId self, const SearchOptions& options, const Neig
       random_(random),
       pace_(options.late_factor) {}
 
-// --- Origin
-// ---------------------------------------------------------------------------------------
+// --- Origin --------------------------------------------------------------------------------------
 
 BubbleId BubbleEngine::Begin(uint64_t owner, CastPayload payload, const CastRange& range,
                              bool visit_self, absl::Time deadline, absl::Time now,
@@ -93,8 +92,7 @@ void BubbleEngine::LetGo(const BubbleId& id) {
   if (Remembered() > static_cast<size_t>(options_.bubbles_max)) Erase(id);
 }
 
-// --- Table of bubbles
-// -----------------------------------------------------------------------------
+// --- Table of bubbles ----------------------------------------------------------------------------
 
 BubbleEngine::Bubble* BubbleEngine::FindBubble(const BubbleId& id) {
   auto it = bubbles_.find(id);
@@ -161,8 +159,7 @@ BubbleEngine::Task& BubbleEngine::AddTask(const BubbleId& id, Bubble& bubble, Ca
   return task;
 }
 
-// --- Casts
-// ----------------------------------------------------------------------------------------
+// --- Casts ---------------------------------------------------------------------------------------
 
 void BubbleEngine::Refuse(const PeerId& from, const Cast& cast, Outputs& outputs) {
   Answer answer{.bubble = cast.bubble, .begin = cast.begin, .final = true};
@@ -409,8 +406,7 @@ void BubbleEngine::EndVisit(Task& task) {
   if (std::exchange(task.visiting, false)) --visiting_;
 }
 
-// --- Answers
-// --------------------------------------------------------------------------------------
+// --- Answers -------------------------------------------------------------------------------------
 
 BubbleEngine::Part* BubbleEngine::FindPart(Bubble& bubble, const PeerId& from, uint32_t begin,
                                            Task** task) {
@@ -575,8 +571,7 @@ void BubbleEngine::SendAnswer(const PeerId& to, const Task& task, Tally tally, b
   }
 }
 
-// --- Time and loss
-// --------------------------------------------------------------------------------
+// --- Time and loss -------------------------------------------------------------------------------
 
 void BubbleEngine::OnTimer(uint64_t token, absl::Time now, Outputs& outputs) {
   auto it = active_.find(token);

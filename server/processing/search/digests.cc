@@ -8,8 +8,7 @@
 
 namespace panal {
 
-// --- Of neighbors
-// ---------------------------------------------------------------------------------
+// --- Of neighbors --------------------------------------------------------------------------------
 
 bool NeighborDigests::Take(Kept& kept, double cost, absl::Time now) {
   if (kept.counted_at != absl::InfinitePast()) {
@@ -88,8 +87,7 @@ void NeighborDigests::CheckInvariants() const {
   }
 }
 
-// --- The own one
-// ----------------------------------------------------------------------------------
+// --- The own one ---------------------------------------------------------------------------------
 
 OwnDigest::OwnDigest(const SearchOptions& options, const Neighbors& neighbors,
                      const BubbleSizes& sizes, Tokens& tokens)

@@ -67,8 +67,7 @@ class FakeCall final : public Call {
  public:
   explicit FakeCall(CallHead head) : head_(std::move(head)) {}
 
-  // --- What the caller does
-  // -------------------------------------------------------------------------
+  // --- What the caller does ----------------------------------------------------------------------
   void CallerSends(std::string message) {
     inbox_.push_back(std::move(message));
     Deliver();
@@ -95,8 +94,7 @@ class FakeCall final : public Call {
     std::exchange(write_done_, nullptr)(ok);
   }
 
-  // --- Call
-  // -------------------------------------------------------------------------------------------
+  // --- Call --------------------------------------------------------------------------------------
   const CallHead& head() const override { return head_; }
 
   void Read(std::function<void(std::optional<std::string>)> done) override {
@@ -134,8 +132,7 @@ class FakeCall final : public Call {
 
   bool cancelled() const override { return cancelled_; }
 
-  // --- What was seen
-  // --------------------------------------------------------------------------------
+  // --- What was seen -----------------------------------------------------------------------------
   bool writing() const { return write_done_ != nullptr; }
 
   bool reading() const { return read_done_ != nullptr; }
@@ -191,8 +188,7 @@ inline std::shared_ptr<FakeCall> MakeCall(absl::string_view method, CallMetadata
 // Another peer's side of a call, played by the test. Not thread-safe.
 class FakeOutgoingCall final : public OutgoingCall {
  public:
-  // --- What the callee does
-  // -------------------------------------------------------------------------
+  // --- What the callee does ----------------------------------------------------------------------
   void CalleeSends(std::string message) {
     outbox_.push_back(std::move(message));
     Deliver();
@@ -208,8 +204,7 @@ class FakeOutgoingCall final : public OutgoingCall {
 
   void CompleteWrite(bool ok = true) { std::exchange(write_done_, nullptr)(ok); }
 
-  // --- OutgoingCall
-  // -----------------------------------------------------------------------------------
+  // --- OutgoingCall ------------------------------------------------------------------------------
   void Write(std::string message, std::function<void(bool ok)> done) override {
     PANAL_CHECK(write_done_ == nullptr);
     written.push_back(std::move(message));

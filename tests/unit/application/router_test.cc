@@ -241,8 +241,7 @@ TEST_F(RouterTest, HoldsItsLimitOfObjectsAndRefusesOneMore) {
   EXPECT_EQ(ReasonOf(router.Add(servant, "one more")), ErrorReason::kOverloaded);
 }
 
-// --- Splicing
-// -----------------------------------------------------------------------------------------
+// --- Splicing ------------------------------------------------------------------------------------
 
 class SpliceTest : public RouterTest {
  protected:

@@ -104,8 +104,7 @@ TEST_F(FetcherTest, ReceivesMoreThanTheBufferHolds) {
   EXPECT_TRUE(ReadAll(id) == bytes);
 }
 
-// --- Sources that are wrong
-// -----------------------------------------------------------------------
+// --- Sources that are wrong ----------------------------------------------------------------------
 
 TEST_F(FetcherTest, DropsASourceWhoseBlocksAreCorruptAndAsksAnother) {
   std::string bytes = BytesOf(40 * kBlockSizeMin);
@@ -282,8 +281,7 @@ TEST_F(FetcherTest, EndsWhenAllSourcesTogetherLackABlock) {
   EXPECT_EQ(outcome.progress.held_bytes, kBlockSizeMin);
 }
 
-// --- Sizes
-// ----------------------------------------------------------------------------------------
+// --- Sizes ---------------------------------------------------------------------------------------
 
 TEST_F(FetcherTest, FetchesSmallAndEmptyContentsInline) {
   for (const std::string& bytes : {std::string(), std::string("small"), BytesOf(kInlineSizeMax)}) {
@@ -383,8 +381,7 @@ TEST(FetchTask, BoundsTheContentsBelowADirectory) {
   EXPECT_EQ(ReasonOf(beyond), ErrorReason::kContentTooLarge);
 }
 
-// --- Programs
-// -------------------------------------------------------------------------------------
+// --- Programs ------------------------------------------------------------------------------------
 
 TEST_F(FetcherTest, LetsTwoProgramsShareOneFetch) {
   std::string bytes = BytesOf(20 * kBlockSizeMin);
@@ -527,8 +524,7 @@ TEST_F(FetcherTest, DoesNotTakeItselfForASource) {
   EXPECT_EQ(ReasonOf(Fetch(id).status), ErrorReason::kSourceNotFound);
 }
 
-// --- Limits and this machine
-// ----------------------------------------------------------------------
+// --- Limits and this machine ---------------------------------------------------------------------
 
 TEST_F(FetcherTest, RefusesOneFetchTooMany) {
   summary_.recall = 0.99;  // They all search until their time is up.
