@@ -87,10 +87,11 @@ TEST(LoadScenario, WhereEverybodyIsOverloadedTablesAreBoundedAndSummariesHonest)
     sim.SlowDown(peer, {.index_time = absl::Milliseconds(100), .one_at_a_time = true});
   }
 
-  // A catalog does ten visits a second; a hundred searches a second ask for a third of all peers.
+  // A catalog does ten visits a second; a hundred searches a second ask for a third of all peers:
+  // digests say nothing of prefixes.
   std::vector<uint64_t> requests;
   for (int i = 0; i < 1000; ++i) {
-    requests.push_back(sim.StartSearch(peers[i % 60], absl::StrCat("q", i), {.recall = 0.999}));
+    requests.push_back(sim.StartSearch(peers[i % 60], absl::StrCat("q", i, "*"), {.recall = 0.999}));
     sim.Run(absl::Milliseconds(10));
     if (i % 50 == 0) sim.CheckInvariants();
   }
