@@ -1,6 +1,7 @@
 #include <string>
 #include <utility>
 
+#include "common/base/check.h"
 #include "tests/sim/program/experiments.h"
 #include "tests/sim/program/mesh.h"
 
@@ -30,12 +31,19 @@ void Measure(Mesh& mesh, const std::string& when, std::vector<Row>& rows) {
   }
 }
 
+// Leaving takes up to a second (MembershipOptions::leave_timeout).
+constexpr absl::Duration kGoneMax = absl::Seconds(5);
+
 template <typename End>
 std::vector<Row> RunLoss(const Parameters& parameters, End end) {
   std::vector<Row> rows;
   Mesh mesh(parameters);
   Prepare(mesh);
-  for (PeerIndex peer : SomeOf(mesh.sim(), parameters.fail)) end(mesh.sim(), peer);
+  const std::vector<PeerIndex> ended = SomeOf(mesh.sim(), parameters.fail);
+  const size_t left = mesh.sim().LiveCount() - ended.size();
+  for (PeerIndex peer : ended) end(mesh.sim(), peer);
+  // Those that leave take a moment, in which nobody should search from them.
+  PANAL_CHECK(mesh.sim().RunUntil([&] { return mesh.sim().LiveCount() == left; }, kGoneMax));
   // What was published by those that are gone counts too: its copies are elsewhere.
   Measure(mesh, "at_once", rows);
   absl::Time broken = mesh.sim().now();
