@@ -68,8 +68,8 @@ class FetcherImpl final : public Fetcher {
     uint64_t search = 0;  // 0: none under way.
     absl::Time next_search = absl::InfinitePast();
     absl::Duration retry = kSearchRetryMin;
-    bool found = false;    // The search under way, or the last one, brought a publisher.
-    bool nowhere = false;  // Every peer was asked and none has it.
+    bool found = false;    // Some search brought a publisher.
+    bool nowhere = false;  // Every peer was asked and none has, or had, it.
   };
 
   using Tasks = std::map<FileId, FetchTask>;
@@ -287,7 +287,6 @@ void FetcherImpl::FindSources(const FileId& id) {
   absl::Time now = host_.now();
   if (now < content.next_search) return;
   uint64_t generation = content.generation;
-  content.found = false;
   SearchHandlers handlers;
   handlers.on_hits = [this, id, generation](std::vector<Hit> hits) {
     SourcesFound(id, generation, hits);
@@ -330,7 +329,8 @@ void FetcherImpl::SearchEnded(const FileId& id, uint64_t generation, const Searc
   content.search = 0;
   content.next_search = host_.now() + content.retry;
   content.retry = std::min(content.retry * 2, kSearchRetryMax);
-  // A peer that publishes it and cannot be reached just now may come back: that takes its time.
+  // A peer that publishes it and cannot be reached just now may come back, also one that was there
+  // at an earlier search: that takes its time.
   content.nowhere = !content.found && summary.complete && summary.recall >= 1.0;
   for (const FileId& task_id : content.tasks) {
     FetchTask& task = tasks_[task_id];

@@ -305,6 +305,12 @@ class FetchWorld : public testing::Test {
     index_.emplace(absl::StrCat("id:", file.ToText()), std::move(hit));
   }
 
+  // And that nobody does any more.
+  void Unindex(const FileId& file) {
+    MutexLock lock(&index_mutex_);
+    index_.erase(absl::StrCat("id:", file.ToText()));
+  }
+
   FetchRequest Request(const FileId& id, absl::Duration timeout = absl::Seconds(30)) {
     return {.id = id, .timeout = timeout};
   }

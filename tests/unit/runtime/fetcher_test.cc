@@ -517,6 +517,22 @@ TEST_F(FetcherTest, SearchesUntilTheTimeIsUpWhenNotEverybodyWasAsked) {
   EXPECT_GE(searches_, 2u);
 }
 
+TEST_F(FetcherTest, WaitsForAPublisherThatWasThereBefore) {
+  FileId id = Source("gone").Offer(BytesOf(kBlockSizeMin));
+  Source("gone").mute = true;
+  Index(id, "gone");
+  Caller caller;
+  absl::Time begun = absl::Now();
+  fetcher_->Start(Request(id, absl::Seconds(3)), caller.Handlers());
+  ASSERT_TRUE(Eventually([&] { return searches_ >= 1; }));
+
+  Unindex(id);  // Everybody is asked, and nobody who is there now has it.
+
+  ASSERT_TRUE(Eventually([&] { return caller.done(); }));
+  EXPECT_GE(absl::Now() - begun, absl::Seconds(3));
+  EXPECT_GE(searches_, 2u);
+}
+
 TEST_F(FetcherTest, DoesNotTakeItselfForASource) {
   FileId id = ManifestOf(FileType::kFile, "mine once").Id();
   Index(id, "self");
