@@ -47,7 +47,8 @@ def make_stubs(folder):
 
 
 class Peer:
-    """A peer of a host process, as its API shows it."""
+    """A peer of a host process, as its API shows it. Calls wait for the connection: of many that gRPC opens at once one
+    fails now and then, with ENOENT."""
 
     def __init__(self, ready):
         import grpc
@@ -60,20 +61,20 @@ class Peer:
 
     def size(self):
         from panal.v1 import peer_object_pb2
-        return self.peer.GetPeer(peer_object_pb2.GetPeerRequest(), timeout=60).mesh_size
+        return self.peer.GetPeer(peer_object_pb2.GetPeerRequest(), timeout=60, wait_for_ready=True).mesh_size
 
     def neighbors(self):
         from panal.v1 import peer_object_pb2
-        return {n.peer_id for n in self.peer.ListNeighbors(peer_object_pb2.ListNeighborsRequest(), timeout=60).neighbors}
+        return {n.peer_id for n in self.peer.ListNeighbors(peer_object_pb2.ListNeighborsRequest(), timeout=60, wait_for_ready=True).neighbors}
 
     def publish(self, name, group):
         from panal.v1 import file_object_pb2
         self.files.PutFile(file_object_pb2.PutFileRequest(name=name, content=name.encode(),
-                                                          attributes={"group": str(group)}), timeout=60)
+                                                          attributes={"group": str(group)}), timeout=60, wait_for_ready=True)
 
     def own_files(self):
         from panal.v1 import file_object_pb2
-        listed = self.files.ListFiles(file_object_pb2.ListFilesRequest(), timeout=60).files
+        listed = self.files.ListFiles(file_object_pb2.ListFilesRequest(), timeout=60, wait_for_ready=True).files
         return {(file.name, file.attributes["group"]) for file in listed}
 
     def search(self, query):
@@ -81,7 +82,7 @@ class Peer:
         from panal.v1 import search_object_pb2
         begun, names, summary = time.monotonic(), set(), None
         request = search_object_pb2.SearchRequest(query=query, recall=RECALL, limit=10000)
-        for response in self.searches.Search(request, timeout=60):
+        for response in self.searches.Search(request, timeout=60, wait_for_ready=True):
             if response.HasField("summary"):
                 summary = response.summary
             else:
