@@ -91,7 +91,8 @@ TEST(LoadScenario, WhereEverybodyIsOverloadedTablesAreBoundedAndSummariesHonest)
   // digests say nothing of prefixes.
   std::vector<uint64_t> requests;
   for (int i = 0; i < 1000; ++i) {
-    requests.push_back(sim.StartSearch(peers[i % 60], absl::StrCat("q", i, "*"), {.recall = 0.999}));
+    requests.push_back(
+        sim.StartSearch(peers[i % 60], absl::StrCat("q", i, "*"), {.recall = 0.999}));
     sim.Run(absl::Milliseconds(10));
     if (i % 50 == 0) sim.CheckInvariants();
   }
