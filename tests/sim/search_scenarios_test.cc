@@ -6,27 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "tests/sim/measured_mesh.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/simulator.h"
 
 namespace panal::sim {
 namespace {
-
-bool IsMeasured(const Simulation& sim) {
-  const auto size = static_cast<double>(sim.Live().size());
-  for (PeerIndex peer : sim.Live()) {
-    const MeshEstimate estimate = sim.CoreOf(peer).Estimate();
-    if (!estimate.measured || std::abs(estimate.peers / size - 1) > 0.05) return false;
-  }
-  return true;
-}
-
-// A mesh of `count` peers that know how many they are.
-std::vector<PeerIndex> MakeMesh(Simulation& sim, int count) {
-  std::vector<PeerIndex> peers = sim.AddPeers(count);
-  EXPECT_TRUE(sim.RunUntil([&] { return IsMeasured(sim); }, absl::Seconds(120)));
-  return peers;
-}
 
 // `count` pages, each with one file `report<i> common`, at random publishers.
 void PublishReports(Simulation& sim, int count) {

@@ -8,27 +8,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "tests/sim/measured_mesh.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/simulator.h"
 #include "tests/sim/subscriptions.h"
 
 namespace panal::sim {
 namespace {
-
-bool IsMeasured(const Simulation& sim) {
-  const auto size = static_cast<double>(sim.Live().size());
-  for (PeerIndex peer : sim.Live()) {
-    const MeshEstimate estimate = sim.CoreOf(peer).Estimate();
-    if (!estimate.measured || std::abs(estimate.peers / size - 1) > 0.05) return false;
-  }
-  return true;
-}
-
-std::vector<PeerIndex> MakeMesh(Simulation& sim, int count) {
-  std::vector<PeerIndex> peers = sim.AddPeers(count);
-  EXPECT_TRUE(sim.RunUntil([&] { return IsMeasured(sim); }, absl::Seconds(120)));
-  return peers;
-}
 
 using Times = std::map<std::string, absl::Time>;
 
