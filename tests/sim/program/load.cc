@@ -8,7 +8,7 @@ namespace panal::sim {
 namespace {
 
 // Searches of one run: so many that the noise of counting stays well below the unevenness. Guess.
-constexpr int kQueriesPerPeer = 1;
+constexpr int kQueriesPerPeer = 20;
 
 // What a peer should bear: its wanted links (docs/protocol/overlay.md).
 double ShareOf(double capacity) { return std::clamp(16 * capacity, 16.0, 128.0); }
