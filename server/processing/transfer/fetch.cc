@@ -196,10 +196,14 @@ class FetchImpl final : public Fetch {
   // How long the source may take for its next block.
   absl::Duration BlockWait(const Source& source) const {
     const absl::Duration expected =
-        source.block_time ? *source.block_time * options_.block_wait_factor
-                          : absl::Seconds(static_cast<double>(block_size_bytes_) /
-                                          static_cast<double>(options_.first_rate_bytes));
+        source.block_time ? *source.block_time * options_.block_wait_factor : FirstBlockTime();
     return std::clamp(expected, options_.block_wait_min, options_.block_wait_max);
+  }
+
+  // What a block is expected to take of a source that has sent none.
+  absl::Duration FirstBlockTime() const {
+    return absl::Seconds(static_cast<double>(block_size_bytes_) /
+                         static_cast<double>(options_.first_rate_bytes));
   }
 
   // A block came: one after the other they take the time since the last sign of life.
@@ -294,11 +298,11 @@ class FetchImpl final : public Fetch {
   }
 
   // Missing blocks in the order they should be asked for; computed when the last order is used up.
-  void RefillOrder(bool end_game) {
+  void RefillOrder() {
     order_.clear();
     std::vector<std::pair<int, uint32_t>> by_rarity;
     for (uint32_t index = 0; index < held_.size(); ++index) {
-      if (held_[index] || asked_[index] > (end_game ? 1 : 0)) continue;
+      if (held_[index] || asked_[index] > 0) continue;
       by_rarity.emplace_back(Holders(index), index);
     }
     std::sort(by_rarity.begin(), by_rarity.end(), [&](const auto& a, const auto& b) {
@@ -335,25 +339,61 @@ class FetchImpl final : public Fetch {
       if (order_.empty()) {
         if (refilled) break;
         refilled = true;
-        RefillOrder(/*end_game=*/false);
-        if (order_.empty()) RefillOrder(/*end_game=*/true);
+        RefillOrder();
         if (order_.empty()) break;
       }
       uint32_t index = order_.back();
       order_.pop_back();
-      if (held_[index] || asked_[index] > 1) continue;
+      if (held_[index] || asked_[index] > 0) continue;
       PeerId id;
       Source* source = LeastLoaded(index, &id);
       if (source == nullptr) {
         kept.push_back(index);
         continue;
       }
-      source->wants[index] = Want{now};
-      ++asked_[index];
+      Ask(id, *source, index, now, outputs);
       ++under_way;
-      outputs.push_back(WantBlock{id, index});
     }
     order_.insert(order_.end(), kept.rbegin(), kept.rend());
+    if (order_.empty()) AskLateAgain(under_way, now, outputs);
+  }
+
+  void Ask(const PeerId& id, Source& source, uint32_t index, absl::Time now,
+           std::vector<FetchOutput>& outputs) {
+    source.wants[index] = Want{now};
+    ++asked_[index];
+    outputs.push_back(WantBlock{id, index});
+  }
+
+  // The end game.
+  void AskLateAgain(int under_way, absl::Time now, std::vector<FetchOutput>& outputs) {
+    for (auto& [id, idle] : sources_) {
+      if (under_way >= options_.wants_max) return;
+      if (idle.state != Source::State::kReady || !idle.wants.empty()) continue;
+      const std::optional<uint32_t> late = LateBlockFor(idle, now);
+      if (!late) continue;
+      Ask(id, idle, *late, now, outputs);
+      ++under_way;
+    }
+  }
+
+  // The block that has been waited for longest of those that `idle` would deliver much sooner.
+  std::optional<uint32_t> LateBlockFor(const Source& idle, absl::Time now) const {
+    const absl::Duration gain = options_.end_game_gain * idle.block_time.value_or(FirstBlockTime());
+    std::optional<uint32_t> late;
+    absl::Time sent = now - options_.end_game_wait;
+    for (const auto& [id, source] : sources_) {
+      const absl::Duration left =
+          source.block_time.value_or(absl::ZeroDuration()) * source.wants.size();
+      for (const auto& [index, want] : source.wants) {
+        if (want.sent > sent || asked_[index] > 1 || held_[index] || !idle.Holds(index)) continue;
+        const absl::Duration silent = now - std::max(want.sent, source.last_sign);
+        if (std::max(left, silent) < gain) continue;
+        late = index;
+        sent = want.sent;
+      }
+    }
+    return late;
   }
 
   void ReportExhaustion(std::vector<FetchOutput>& outputs) {
@@ -398,13 +438,13 @@ absl::Status FetchOptions::Validate() const {
     return Error(ErrorReason::kConfigInvalid, "fetch limits must be at least 1");
   }
   if (block_wait_min <= absl::ZeroDuration() || block_wait_max < block_wait_min ||
-      refresh_interval <= absl::ZeroDuration()) {
+      refresh_interval <= absl::ZeroDuration() || end_game_wait <= absl::ZeroDuration()) {
     return Error(ErrorReason::kConfigInvalid,
                  "waits of a fetch must be above 0, block_wait_max at least block_wait_min");
   }
-  if (first_rate_bytes < 1 || block_wait_factor < 1) {
+  if (first_rate_bytes < 1 || block_wait_factor < 1 || end_game_gain < 1) {
     return Error(ErrorReason::kConfigInvalid,
-                 "first_rate_bytes and block_wait_factor must be 1 or more");
+                 "first_rate_bytes, block_wait_factor and end_game_gain must be 1 or more");
   }
   return absl::OkStatus();
 }

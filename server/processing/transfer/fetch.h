@@ -3,9 +3,14 @@
 // Rarest block first (fewest sources that hold it; ties by the generator), from the source with the
 // fewest wants under way, a bounded window of wants a source. A want that is not answered in time,
 // is refused or whose block is corrupt goes to another source; a source that sent a corrupt block
-// is dropped for this fetch and the reason kept. In the end game (no block unasked) a block may be
-// asked twice from different sources. A source that is itself receiving is asked now and then what
-// it holds.
+// is dropped for this fetch and the reason kept. A source that is itself receiving is asked now and
+// then what it holds.
+//
+// End game: when no block is unasked, a source that has nothing left to do is asked for a block that
+// another one is late with, one block at a time and no block of more than two sources. Late is a
+// want that is end_game_wait old and whose source is silent, or by its pace needs for what it was
+// asked, end_game_gain times as long as the idle one takes for a block. So equal sources send every
+// block once.
 //
 // In time: a source is silent when it has sent no block for as long as a block may take, by its
 // size and the pace of the source so far (BlockWait). Its wants then go to others, and a source
@@ -45,6 +50,9 @@ struct FetchOptions {
   uint64_t first_rate_bytes = 64 * 1024;
   // A block may take so many times what the source's blocks took. Guess: a line shared with others.
   int block_wait_factor = 4;
+  // End game, see above. Guesses: a second is nothing to a user; a block asked twice costs its bytes.
+  absl::Duration end_game_wait = absl::Seconds(1);
+  int end_game_gain = 4;
   // A source that holds a part is asked again what it holds after this long. Guess: its manifest,
   // 128 KiB at most, costs little beside the blocks of that time.
   absl::Duration refresh_interval = absl::Seconds(10);

@@ -253,6 +253,77 @@ TEST_F(FetchTest, RemembersAtMostTheSourcesAllowed) {
   EXPECT_EQ(opened, 1);  // The first was open already; the third was never remembered.
 }
 
+TEST_F(FetchTest, AsksEqualSourcesForEveryBlockOnce) {
+  constexpr size_t kBlocks = 40;
+  Begin(std::vector<bool>(kBlocks, false));
+  std::map<PeerId, std::vector<uint32_t>> queues;
+  size_t asked = 0;
+  auto note = [&](const std::vector<FetchOutput>& outputs) {
+    for (const WantBlock& want : Only<WantBlock>(outputs)) {
+      queues[want.source].push_back(want.index);
+      ++asked;
+    }
+  };
+  note(AddReady(1));
+  note(AddReady(2));
+
+  for (size_t turn = 0; turn < kBlocks && !fetch_->complete(); ++turn) {
+    now_ += absl::Milliseconds(200);  // 16 blocks wait for longer than end_game_wait.
+    for (auto& [source, queue] : queues) {
+      if (queue.empty()) continue;
+      const uint32_t index = queue.front();
+      queue.erase(queue.begin());
+      note(Do(BlockStored{source, index}));
+    }
+  }
+
+  EXPECT_TRUE(fetch_->complete());
+  EXPECT_EQ(asked, kBlocks);
+}
+
+TEST_F(FetchTest, AsksAnIdleSourceForWhatAnotherIsLateWith) {
+  Begin(std::vector<bool>(8, false), {.wants_per_source_max = 4});
+  std::vector<WantBlock> slow = Only<WantBlock>(AddReady(1));
+  std::vector<WantBlock> fast = Only<WantBlock>(AddReady(2));
+  ASSERT_EQ(slow.size(), 4u);
+  ASSERT_EQ(fast.size(), 4u);
+  for (const WantBlock& want : fast) {
+    now_ += absl::Milliseconds(10);
+    EXPECT_TRUE(Only<WantBlock>(Do(BlockStored{Peer(2), want.index})).empty());
+  }
+  now_ = absl::UnixEpoch() + FetchOptions().end_game_wait - absl::Milliseconds(1);
+  EXPECT_TRUE(Only<WantBlock>(Do(FetchTick{})).empty());
+  now_ += absl::Milliseconds(1);
+  std::vector<WantBlock> again = Only<WantBlock>(Do(FetchTick{}));
+  ASSERT_EQ(again.size(), 1u);  // One at a time: the other may still come.
+  EXPECT_EQ(again[0].source, Peer(2));
+
+  size_t taken_over = 0;
+  for (; !again.empty(); ++taken_over) {
+    now_ += absl::Milliseconds(10);
+    again = Only<WantBlock>(Do(BlockStored{Peer(2), again[0].index}));
+  }
+
+  EXPECT_TRUE(fetch_->complete());
+  EXPECT_EQ(taken_over, slow.size());
+}
+
+TEST_F(FetchTest, AsksNoMoreThanTwoSourcesForABlock) {
+  block_size_ = 64 * 1024;
+  Begin({false, false, false});
+  std::vector<WantBlock> wants = Only<WantBlock>(AddReady(1));
+  ASSERT_EQ(wants.size(), 3u);
+  AddReady(2);
+  AddReady(3);
+  now_ += absl::Seconds(14);  // Late, and before the source counts as silent.
+
+  std::vector<WantBlock> again = Only<WantBlock>(Do(FetchTick{}));
+  ASSERT_EQ(again.size(), 2u);
+  EXPECT_NE(again[0].index, again[1].index);
+  EXPECT_NE(again[0].source, again[1].source);
+  EXPECT_TRUE(Only<WantBlock>(Do(FetchTick{})).empty());
+}
+
 // A small world: sources hold random blocks, some lie, some vanish. The naive truth: the fetch can
 // complete exactly when honest sources that stay hold every missing block.
 class FetchProperty : public testing::TestWithParam<uint64_t> {};
