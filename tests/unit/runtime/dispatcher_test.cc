@@ -25,7 +25,8 @@ DispatcherOptions OneThread(int queue_max) {
   return options;
 }
 
-// Holds a worker until it is opened.
+// Holds a worker until it is opened. Declared before the dispatcher whose worker it holds, which may
+// still leave the gate while it is destroyed.
 class Gate {
  public:
   void Open() {
@@ -93,8 +94,8 @@ TEST(Dispatcher, RunsWhatWasSubmittedInOrderOfOneCaller) {
 }
 
 TEST(Dispatcher, TakesTurnsBetweenCallers) {
-  auto dispatcher = Dispatcher::Create(OneThread(64));
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(64));
   Occupy(*dispatcher, WorkClass::kCalls, gate);
   Order order;
 
@@ -112,8 +113,8 @@ TEST(Dispatcher, TakesTurnsBetweenCallers) {
 // One caller brings 90 % of the work. The fair ideal serves the k-th task of each of the ten others
 // after at most k rounds of eleven callers, plus the task that began before.
 TEST(Dispatcher, BoundsTheWaitOfOthersWhenOneCallerBringsMostOfTheWork) {
-  auto dispatcher = Dispatcher::Create(OneThread(2000));
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(2000));
   Occupy(*dispatcher, WorkClass::kCalls, gate);
   Order order;
   constexpr int kOthers = 10;
@@ -140,8 +141,8 @@ TEST(Dispatcher, BoundsTheWaitOfOthersWhenOneCallerBringsMostOfTheWork) {
 }
 
 TEST(Dispatcher, ChargesACallerTheCostOfItsTasks) {
-  auto dispatcher = Dispatcher::Create(OneThread(64));
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(64));
   Occupy(*dispatcher, WorkClass::kCalls, gate);
   Order order;
 
@@ -159,8 +160,8 @@ TEST(Dispatcher, ChargesACallerTheCostOfItsTasks) {
 }
 
 TEST(Dispatcher, AcceptsAFullQueueAndRefusesOneTaskMore) {
-  auto dispatcher = Dispatcher::Create(OneThread(4));
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(4));
   Occupy(*dispatcher, WorkClass::kCalls, gate);
 
   for (int i = 0; i < 4; ++i) {
@@ -177,8 +178,8 @@ TEST(Dispatcher, AcceptsAFullQueueAndRefusesOneTaskMore) {
 }
 
 TEST(Dispatcher, LeavesHalfOfTheQueueToOtherCallers) {
-  auto dispatcher = Dispatcher::Create(OneThread(8));
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(8));
   Occupy(*dispatcher, WorkClass::kCalls, gate);
 
   for (int i = 0; i < 4; ++i) {
@@ -193,8 +194,8 @@ TEST(Dispatcher, LeavesHalfOfTheQueueToOtherCallers) {
 }
 
 TEST(Dispatcher, AcceptsOneTaskWhereTheQueueHoldsOne) {
-  auto dispatcher = Dispatcher::Create(OneThread(1));
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(1));
   Occupy(*dispatcher, WorkClass::kCalls, gate);
 
   EXPECT_TRUE(dispatcher->Submit(WorkClass::kCalls, "caller", [] {}).ok());
@@ -203,12 +204,12 @@ TEST(Dispatcher, AcceptsOneTaskWhereTheQueueHoldsOne) {
 }
 
 TEST(Dispatcher, RunsOneClassWhileAnotherIsSaturated) {
-  auto dispatcher = Dispatcher::Create(OneThread(4));
+  Gate control;
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(4));
   Occupy(*dispatcher, WorkClass::kBulk, gate);
   while (dispatcher->Submit(WorkClass::kBulk, "a", [] {}).ok()) {
   }
-  Gate control;
 
   ASSERT_TRUE(dispatcher->Submit(WorkClass::kControl, "a", [&] { control.Pass(); }).ok());
   control.WaitUntilReached();
@@ -219,8 +220,8 @@ TEST(Dispatcher, RunsOneClassWhileAnotherIsSaturated) {
 
 // Before anything was measured a task is taken to need 1 ms.
 TEST(Dispatcher, TellsAWaitInProportionToTheQueue) {
-  auto dispatcher = Dispatcher::Create(OneThread(500));
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(500));
   Occupy(*dispatcher, WorkClass::kCalls, gate);
 
   absl::Status refused;
@@ -233,8 +234,8 @@ TEST(Dispatcher, TellsAWaitInProportionToTheQueue) {
 }
 
 TEST(Dispatcher, RunsWhatWasAcceptedBeforeStopAndNothingAfter) {
-  auto dispatcher = Dispatcher::Create(OneThread(16));
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(16));
   Occupy(*dispatcher, WorkClass::kCalls, gate);
   std::atomic<int> ran = 0;
   for (int i = 0; i < 8; ++i) {
@@ -263,8 +264,8 @@ TEST(Dispatcher, MayBeStoppedTwice) {
 }
 
 TEST(Dispatcher, RefusesWhatATaskSubmitsWhileItStops) {
-  auto dispatcher = Dispatcher::Create(OneThread(16));
   Gate gate;
+  auto dispatcher = Dispatcher::Create(OneThread(16));
   absl::Status submitted;
   ASSERT_TRUE(dispatcher
                   ->Submit(WorkClass::kCalls, "a",
