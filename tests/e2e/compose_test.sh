@@ -146,8 +146,11 @@ fi
 say "the README's blocks, as they are printed"
 readme_blocks docker >"$work/docker"
 readme_blocks test '(?m)^grpcurl ' >"$work/grpcurl"
-equal "$(grep -c . "$work/docker")" 3 "lines of the README's docker blocks"
+equal "$(grep -c . "$work/docker")" 4 "lines of the README's docker blocks"
 equal "$(grep -c '^grpcurl ' "$work/grpcurl")" 7 "grpcurl lines of the README"
+for block in docker grpcurl; do
+  equal "$(head -1 "$work/$block")" scripts/install-grpcurl "first line of the README's $block block"
+done
 docker tag "$image" panal:latest
 readme_tagged=1
 export COMPOSE_PROJECT_NAME=$project-readme

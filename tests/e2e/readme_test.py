@@ -23,6 +23,7 @@ EXPECTED = [
     ("cmp /tmp/panal-readme-honey.txt /tmp/panal-readme-copy.txt", "the bytes are equal"),
     ("scripts/mesh kill 1", "killed peer 1"),
     ("cmp /tmp/panal-readme-honey.txt /tmp/panal-readme-second.txt", "the bytes are equal"),
+    ("scripts/install-grpcurl", "build/tools/bin/grpcurl"),
     ("list", "panal.v1.FileObject"),
     ("describe", "rpc Search"),
     ("PutFile", '"id"'),
