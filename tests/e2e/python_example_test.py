@@ -57,7 +57,9 @@ class PythonExample(MeshTest):
         self.assertEqual(run(b.api, "nosuchword").returncode, 3)
         wrong = run(b.api, "(")
         self.assertEqual(wrong.returncode, 1)
-        self.assertRegex(wrong.stderr, r"\[QUERY_INVALID\]\n$")
+        with open(os.path.join(os.path.dirname(EXAMPLE), "README.md"), encoding="utf-8") as file:
+            shown = [line for line in file if line.startswith("python_search: ")]
+        self.assertEqual([wrong.stderr], shown)
         self.assertRegex(run("127.0.0.1:1", "bees").stderr, r"\[UNAVAILABLE\]\n$")
 
 
