@@ -1,9 +1,11 @@
-// The name that a peer's private key has in its data directory. A folder that holds one is never
+// The names that private keys have in a data directory. A folder that holds a peer's is never
 // shared.
 #pragma once
 
 namespace panal {
 
 inline constexpr char kKeyFileName[] = "peer.key";
+// The root key of an invite mesh, where the peer made it.
+inline constexpr char kMeshRootFileName[] = "mesh-root.key";
 
 }  // namespace panal

@@ -14,8 +14,6 @@
 namespace panal {
 namespace {
 
-constexpr size_t kPublicKeySize = 32;
-constexpr size_t kSignatureSize = 64;
 // What stands before the raw key in an Ed25519 SubjectPublicKeyInfo (RFC 8410, section 4).
 constexpr unsigned char kSpkiPrefix[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
                                          0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
@@ -68,6 +66,14 @@ absl::StatusOr<Identity> Identity::FromPem(absl::string_view key_pem) {
   if (internal::RawPublicKey(key.get()).empty()) {
     return Error(ErrorReason::kDataDirInvalid, "private key is not an Ed25519 key");
   }
+  return Identity(std::make_shared<State>(std::move(key)));
+}
+
+Identity Identity::FromSeed(absl::string_view seed) {
+  PANAL_CHECK(seed.size() == kKeySeedSize);
+  internal::Key key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr,
+                                                 internal::Unsigned(seed), kKeySeedSize));
+  PANAL_CHECK(key != nullptr);
   return Identity(std::make_shared<State>(std::move(key)));
 }
 

@@ -14,6 +14,10 @@
 
 namespace panal {
 
+inline constexpr size_t kPublicKeySize = 32;  // Bytes of an Ed25519 public key (RFC 8032).
+inline constexpr size_t kKeySeedSize = 32;    // Bytes of an Ed25519 private key (RFC 8032).
+inline constexpr size_t kSignatureSize = 64;  // Bytes of an Ed25519 signature (RFC 8032).
+
 // An Ed25519 public key as its 32 raw bytes.
 using PublicKey = std::string;
 
@@ -24,6 +28,8 @@ class Identity {
   static Identity Generate();
   // From the PKCS #8 PEM that key_pem() gave. Error: DATA_DIR_INVALID.
   static absl::StatusOr<Identity> FromPem(absl::string_view key_pem);
+  // The key whose private half is `seed` (RFC 8032). REQUIRES: kKeySeedSize bytes.
+  static Identity FromSeed(absl::string_view seed);
   // Reads `<dir>/peer.key`, or makes a key and writes it there (mode 0600, synced, renamed into
   // place). Refuses a key file that others may read. Errors: DATA_DIR_INVALID, STORAGE_FULL.
   static absl::StatusOr<Identity> LoadOrCreate(absl::string_view dir);

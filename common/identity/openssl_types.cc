@@ -1,5 +1,7 @@
 #include "common/identity/openssl_types.h"
 
+#include <openssl/rand.h>
+
 #include "common/base/check.h"
 
 namespace panal::internal {
@@ -20,6 +22,13 @@ std::string Written(BIO* writer) {
   char* text = nullptr;
   long size = BIO_get_mem_data(writer, &text);
   return std::string(text, static_cast<size_t>(size));
+}
+
+std::string RandomBytes(size_t size) {
+  std::string bytes(size, '\0');
+  PANAL_CHECK(
+      RAND_priv_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(size)) == 1);
+  return bytes;
 }
 
 std::string RawPublicKey(const EVP_PKEY* key) {

@@ -40,6 +40,9 @@ Bio ReaderOf(absl::string_view text);
 Bio MakeWriter();
 std::string Written(BIO* writer);
 
+// `size` bytes for secrets, from OpenSSL's private generator.
+std::string RandomBytes(size_t size);
+
 // The 32 raw bytes of the Ed25519 key in `key`; empty when it is another kind of key.
 std::string RawPublicKey(const EVP_PKEY* key);
 

@@ -3,6 +3,8 @@
 #include <string>
 
 #include "common/base/check.h"
+#include "common/identity/credential.h"
+#include "common/identity/grant.h"
 #include "common/model/listing.h"
 #include "common/model/manifest.h"
 #include "common/model/object_ref.h"
@@ -13,6 +15,9 @@
 
 namespace panal {
 namespace {
+
+// Within the dates of the corpora of what is signed: 2027-01-15 08:00:00 UTC.
+constexpr absl::Time kSignedCorpusTime = absl::FromUnixSeconds(1'800'000'000);
 
 int CountNodes(const QueryNode& node) {
   int count = 1;
@@ -59,6 +64,17 @@ void CheckManifest(absl::string_view bytes) {
   PANAL_CHECK(size_bytes == manifest->size_bytes);
 }
 
+void CheckGrantChain(absl::string_view bytes) {
+  absl::StatusOr<GrantChain> chain = DecodeChain(bytes);
+  if (!chain.ok()) return;
+  PANAL_CHECK(EncodeChain(*chain) == bytes);
+  if (chain->grants.empty()) return;
+  const PeerId peer = *PeerIdOfPublicKey(chain->grants.back().subject);
+  absl::StatusOr<VerifiedCredential> verified = CheckCredential(
+      bytes, MeshPolicy::kInvite, InviteMeshId(chain->root), peer, kSignedCorpusTime);
+  if (verified.ok()) PANAL_CHECK(verified->chain.size() == chain->grants.size());
+}
+
 void CheckObjectRef(absl::string_view bytes) {
   absl::StatusOr<ObjectRef> ref = ObjectRef::Parse(bytes);
   if (!ref.ok()) return;
@@ -88,10 +104,14 @@ void CheckFrame(absl::string_view bytes) {
 }
 
 const std::vector<ByteProperty>& ByteProperties() {
-  static const auto* properties = new std::vector<ByteProperty>{
-      {"query_fuzzer", CheckQuery},       {"listing_fuzzer", CheckListing},
-      {"manifest_fuzzer", CheckManifest}, {"object_ref_fuzzer", CheckObjectRef},
-      {"page_fuzzer", CheckPage},         {"frame_fuzzer", CheckFrame}};
+  static const auto* properties =
+      new std::vector<ByteProperty>{{"query_fuzzer", CheckQuery},
+                                    {"listing_fuzzer", CheckListing},
+                                    {"manifest_fuzzer", CheckManifest},
+                                    {"object_ref_fuzzer", CheckObjectRef},
+                                    {"page_fuzzer", CheckPage},
+                                    {"frame_fuzzer", CheckFrame},
+                                    {"credential_fuzzer", CheckGrantChain}};
   return *properties;
 }
 

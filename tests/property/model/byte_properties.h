@@ -15,6 +15,8 @@ void CheckQuery(absl::string_view bytes);
 // What decodes encodes to the same bytes.
 void CheckListing(absl::string_view bytes);
 void CheckManifest(absl::string_view bytes);
+// The same, and that it is valid is decided without a crash.
+void CheckGrantChain(absl::string_view bytes);
 // What decodes prints to a text that parses to the same value.
 void CheckObjectRef(absl::string_view bytes);
 // What decodes, encoded and decoded again, is the same.

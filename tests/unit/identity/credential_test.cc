@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
+#include "tests/unit/identity/invite_chain.h"
 
 namespace panal {
 namespace {
@@ -101,6 +102,105 @@ TEST(OpenCredential, IsRefusedUnreadBeyondTheLimit) {
 TEST(OpenCredential, IsMissedWhenThereIsNone) {
   Parties p;
   EXPECT_THAT(MessageOf(p.Check("")), HasSubstr("missing"));
+}
+
+TEST(CheckCredential, LetsWhoKnowsTheNameIntoAnOpenMeshAsMember) {
+  Parties p;
+  absl::StatusOr<VerifiedCredential> verified = CheckCredential(
+      p.credential, MeshPolicy::kOpen, p.mesh, p.identity.peer_id(), absl::InfinitePast());
+  ASSERT_TRUE(verified.ok()) << verified.status();
+  EXPECT_EQ(verified->peer, p.identity.peer_id());
+  EXPECT_EQ(verified->role, Role::kMember);
+  EXPECT_EQ(verified->not_after, absl::InfiniteFuture());
+  EXPECT_TRUE(verified->chain.empty());
+  EXPECT_EQ(verified->serial(), "");
+  EXPECT_EQ(RenewalTime(*verified), absl::InfiniteFuture());
+}
+
+absl::StatusOr<VerifiedCredential> CheckInvite(absl::string_view credential, char peer = 'b',
+                                               absl::Time now = kTestNow) {
+  return CheckCredential(credential, MeshPolicy::kInvite, TestMesh(), TestPeer(peer), now);
+}
+
+std::string InviteCredential() {
+  return EncodeChain(MakeChain({{'a', Role::kAdmin}, {'b', Role::kReader}}));
+}
+
+TEST(CheckCredential, LetsThePeerOfTheLastGrantIntoAnInviteMesh) {
+  absl::StatusOr<VerifiedCredential> verified = CheckInvite(InviteCredential());
+  ASSERT_TRUE(verified.ok()) << verified.status();
+  EXPECT_EQ(verified->peer, TestPeer('b'));
+  EXPECT_EQ(verified->role, Role::kReader);
+  EXPECT_EQ(verified->not_before, kTestNow);
+  EXPECT_EQ(verified->not_after, kTestNow + absl::Hours(24));
+  EXPECT_EQ(verified->serial(), std::string(kSerialSize, 2));
+  ASSERT_EQ(verified->chain.size(), 2u);
+  EXPECT_EQ(verified->chain[0].subject, TestPeer('a'));
+  EXPECT_EQ(RenewalTime(*verified), kTestNow + absl::Hours(16));
+}
+
+TEST(CheckCredential, RefusesAnotherPeers) {
+  for (char peer : {'a', 'c', 'r'}) {
+    const absl::Status status = CheckInvite(InviteCredential(), peer).status();
+    EXPECT_EQ(ReasonOf(status), ErrorReason::kCredentialInvalid);
+    EXPECT_THAT(MessageOf(status), HasSubstr(TestPeer(peer).ToText()));
+  }
+}
+
+TEST(CheckCredential, RefusesTheKindOfTheOtherPolicy) {
+  const std::string open = MakeOpenCredential(TestKey('b'), TestMesh());
+  EXPECT_TRUE(CheckCredential(open, MeshPolicy::kOpen, TestMesh(), TestPeer('b'), kTestNow).ok());
+  EXPECT_THAT(MessageOf(CheckInvite(open).status()), HasSubstr("kind 1"));
+  const absl::Status status =
+      CheckCredential(InviteCredential(), MeshPolicy::kOpen, TestMesh(), TestPeer('b'), kTestNow)
+          .status();
+  EXPECT_EQ(ReasonOf(status), ErrorReason::kCredentialInvalid);
+  EXPECT_THAT(MessageOf(status), HasSubstr("kind 2"));
+}
+
+TEST(CheckCredential, RefusesTheRootAndTickets) {
+  EXPECT_THAT(MessageOf(CheckInvite(EncodeChain(MakeChain({})), 'r').status()),
+              HasSubstr("no grant"));
+  const std::string ticket =
+      EncodeChain(MakeChain({{'a', Role::kAdmin}, {.subject = 't', .ticket_uses = 1}}));
+  EXPECT_THAT(MessageOf(CheckInvite(ticket, 't').status()), HasSubstr("ends in a ticket"));
+}
+
+TEST(CheckCredential, TellsExpiredFromInvalid) {
+  const absl::Time end = kTestNow + absl::Hours(24);
+  EXPECT_TRUE(CheckInvite(InviteCredential(), 'b', end - absl::Seconds(1)).ok());
+  EXPECT_EQ(ReasonOf(CheckInvite(InviteCredential(), 'b', end).status()),
+            ErrorReason::kCredentialExpired);
+}
+
+TEST(CheckCredential, RefusesAnyFlippedByteCutOrAddition) {
+  const std::string credential = InviteCredential();
+  for (size_t at = 0; at < credential.size(); ++at) {
+    std::string forged = credential;
+    forged[at] ^= 1;
+    EXPECT_EQ(ReasonOf(CheckInvite(forged).status()), ErrorReason::kCredentialInvalid) << at;
+    EXPECT_EQ(ReasonOf(CheckInvite(credential.substr(0, at)).status()),
+              ErrorReason::kCredentialInvalid)
+        << at;
+  }
+  EXPECT_THAT(MessageOf(CheckInvite(credential + "x").status()), HasSubstr("left over"));
+}
+
+TEST(CheckCredential, ReadsNothingBeyondTheLimit) {
+  std::string longest = InviteCredential();
+  longest.resize(kCredentialSizeMax);
+  EXPECT_THAT(MessageOf(CheckInvite(longest).status()), HasSubstr("left over"));
+  EXPECT_THAT(MessageOf(CheckInvite(longest + "x").status()),
+              HasSubstr("4097 bytes, which exceeds the limit of 4096"));
+}
+
+TEST(IssueCredential, IsWhatItsPeerShows) {
+  absl::StatusOr<std::string> credential =
+      IssueCredential(TestIssuer({{'a', Role::kInviter}}),
+                      {.subject = TestKey('b').public_key(), .role = Role::kReader}, kTestNow);
+  ASSERT_TRUE(credential.ok()) << credential.status();
+  EXPECT_TRUE(CheckInvite(*credential).ok());
+  EXPECT_EQ(CheckInvite(*credential)->role, Role::kReader);
 }
 
 }  // namespace

@@ -46,6 +46,12 @@ TEST(Identity, SignsAsRfc8032Says) {
             "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00");
 }
 
+TEST(Identity, MayComeFromASeed) {
+  const std::string seed = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
+  EXPECT_EQ(Identity::FromSeed(absl::HexStringToBytes(seed)).key_pem(),
+            Identity::FromPem(PemOfSeed(seed))->key_pem());
+}
+
 TEST(Identity, HasTheHashOfItsKeyInfoAsId) {
   Identity identity = Identity::Generate();
   internal::Certificate certificate = Parsed(identity.certificate_pem());
