@@ -19,7 +19,7 @@ LINES_MAX = 800
 GENERATED = {"panal/v1", "grpc/health", "grpc/reflection"}
 ALLOWED = {  # folder or file -> what of the project it may include; the longest prefix decides
     "common/base": {"common/base"},
-    "common/identity": {"common/base", "common/identity"},
+    "common/identity": {"common/base", "common/model", "common/identity"},
     "common/model": {"common/base", "common/model"},
     "common/wire": {"common/base", "common/model", "common/wire", "panal/v1"},
     "common/rpc": {"common/base", "common/identity", "common/rpc", "common/wire", "panal/v1"},

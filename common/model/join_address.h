@@ -20,6 +20,8 @@ absl::Status ValidateMeshName(absl::string_view name);
 struct JoinAddress {
   std::string address;
   std::optional<PeerId> peer;
+
+  bool operator==(const JoinAddress&) const = default;
 };
 
 // Error: CONFIG_INVALID.

@@ -2,9 +2,14 @@
 
 #include <string>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/base32.h"
 #include "common/base/check.h"
+#include "common/base/sha256.h"
 #include "common/identity/credential.h"
 #include "common/identity/grant.h"
+#include "common/identity/ticket.h"
 #include "common/model/listing.h"
 #include "common/model/manifest.h"
 #include "common/model/object_ref.h"
@@ -75,6 +80,20 @@ void CheckGrantChain(absl::string_view bytes) {
   if (verified.ok()) PANAL_CHECK(verified->chain.size() == chain->grants.size());
 }
 
+void CheckTicketText(absl::string_view bytes) {
+  // As text, and as what a text holds before its checksum, which no mutation would meet.
+  const std::string checksum = Sha256(bytes).ToBytes().substr(0, 4);
+  for (const std::string& text :
+       {std::string(bytes), absl::StrCat("panal1-", Base32Encode(absl::StrCat(bytes, checksum)))}) {
+    absl::StatusOr<Ticket> ticket = ParseTicket(text);
+    if (!ticket.ok()) continue;
+    PANAL_CHECK(PrintTicket(*ticket) == absl::StripAsciiWhitespace(text));
+    absl::StatusOr<VerifiedTicket> verified = CheckTicket(
+        EncodeChain(ticket->chain), InviteMeshId(ticket->chain.root), kSignedCorpusTime);
+    if (verified.ok()) PANAL_CHECK(verified->key == ticket->chain.grants.back().subject);
+  }
+}
+
 void CheckObjectRef(absl::string_view bytes) {
   absl::StatusOr<ObjectRef> ref = ObjectRef::Parse(bytes);
   if (!ref.ok()) return;
@@ -111,7 +130,8 @@ const std::vector<ByteProperty>& ByteProperties() {
                                     {"object_ref_fuzzer", CheckObjectRef},
                                     {"page_fuzzer", CheckPage},
                                     {"frame_fuzzer", CheckFrame},
-                                    {"credential_fuzzer", CheckGrantChain}};
+                                    {"credential_fuzzer", CheckGrantChain},
+                                    {"ticket_fuzzer", CheckTicketText}};
   return *properties;
 }
 
