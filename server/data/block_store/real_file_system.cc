@@ -8,22 +8,16 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "server/data/block_store/file_system.h"
+#include "server/data/block_store/posix_io.h"
 
 namespace panal {
 namespace {
-
-// Repeats a call that a signal interrupted.
-template <typename Call>
-auto Retry(Call call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
 
 ErrorReason ReasonOfErrno(int error) {
   switch (error) {
@@ -57,18 +51,9 @@ class RealOpenFile final : public OpenFile {
   RealOpenFile& operator=(const RealOpenFile&) = delete;
 
   absl::StatusOr<std::string> ReadAt(uint64_t offset, size_t size) override {
-    std::string bytes(size, '\0');
-    size_t taken = 0;
-    while (taken < size) {
-      ssize_t got = Retry([&] {
-        return pread(fd_, bytes.data() + taken, size - taken, static_cast<off_t>(offset + taken));
-      });
-      if (got < 0) return ErrnoError("read", path_);
-      if (got == 0) break;
-      taken += static_cast<size_t>(got);
-    }
-    bytes.resize(taken);
-    return bytes;
+    std::optional<std::string> bytes = ReadUpTo(fd_, offset, size);
+    if (!bytes) return ErrnoError("read", path_);
+    return *std::move(bytes);
   }
 
   absl::Status WriteAt(uint64_t offset, absl::string_view bytes) override {

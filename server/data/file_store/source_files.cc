@@ -12,24 +12,19 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/key_file_name.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
+#include "server/data/block_store/posix_io.h"
 
 namespace panal {
 namespace {
 
 constexpr int kOpenFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-
-template <typename Call>
-auto Retry(Call call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
 
 absl::Status ErrnoError(absl::string_view what, absl::string_view path) {
   int error = errno;
@@ -70,18 +65,9 @@ class RealSourceFile final : public SourceFile {
   }
 
   absl::StatusOr<std::string> ReadAt(uint64_t offset, size_t size) override {
-    std::string bytes(size, '\0');
-    size_t taken = 0;
-    while (taken < size) {
-      ssize_t got = Retry([&] {
-        return pread(fd_, bytes.data() + taken, size - taken, static_cast<off_t>(offset + taken));
-      });
-      if (got < 0) return ErrnoError("read", path_);
-      if (got == 0) break;
-      taken += static_cast<size_t>(got);
-    }
-    bytes.resize(taken);
-    return bytes;
+    std::optional<std::string> bytes = ReadUpTo(fd_, offset, size);
+    if (!bytes) return ErrnoError("read", path_);
+    return *std::move(bytes);
   }
 
   absl::StatusOr<std::vector<SourceEntry>> List() override {
