@@ -58,7 +58,8 @@ class Call {
   virtual void SendInitialMetadata(CallMetadata metadata) = 0;
   // `done(false)`: the caller is gone. The next Write waits for `done`: that is the flow control.
   virtual void Write(std::string message, std::function<void(bool ok)> done) = 0;
-  // Exactly once, after the last Write is done.
+  // Exactly once, after the last Write is done. A Read under way ends with nothing, and the callback
+  // of OnCancel is let go of: what serves a call and the call own each other no longer.
   virtual void Finish(CallResult result) = 0;
 
   // Called once when the caller cancels, its deadline passes or its connection breaks; at once when
@@ -81,6 +82,8 @@ class OutgoingCall {
   virtual void OnInitialMetadata(std::function<void(CallMetadata)> callback) = 0;
   // The result, once, after the last message was read.
   virtual void OnFinished(std::function<void(CallResult)> callback) = 0;
+  // Drops what was not read; Finished follows with CANCELLED, unless it was called. No callback is
+  // kept beyond that.
   virtual void Cancel() = 0;
 };
 

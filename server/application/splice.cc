@@ -116,10 +116,11 @@ class SplicedCall final : public std::enable_shared_from_this<SplicedCall> {
   }
 
   void Cancel() {
-    callee_->Cancel();
     const bool late = absl::Now() >= caller_->head().deadline;
+    // Before the callee's end says the same without the reason.
     SetResult(ResultOf(late ? Error(ErrorReason::kDeadlineExceeded, "the time for the call ran out")
                             : Error(ErrorReason::kCancelled, "the caller lost interest")));
+    callee_->Cancel();
   }
 
   // The caller's call ends once the last message was taken.

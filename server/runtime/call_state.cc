@@ -67,7 +67,10 @@ void CallState::HalfClose() {
 }
 
 void CallState::Cancel(const absl::Status& why) {
-  if (!result_.has_value()) EndCaller(ResultOf(why), /*tell_peer=*/true);
+  // A result that came already is not told before the messages before it are read, which will not
+  // be: without this the call would keep its callbacks, and they the call, for good.
+  const bool unread = message_complete_ || !parts_.empty();
+  if (!result_.has_value() || unread) EndCaller(ResultOf(why), /*tell_peer=*/true);
 }
 
 void CallState::OnInitialMetadata(std::function<void(CallMetadata)> callback) {

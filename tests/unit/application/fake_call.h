@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "common/base/status.h"
 #include "common/wire/status_codec.h"
 #include "google/protobuf/message_lite.h"
+#include "gtest/gtest.h"
 #include "server/application/call.h"
 #include "server/application/dispatcher.h"
 
@@ -62,10 +64,23 @@ class InlineDispatcher final : public Dispatcher {
   bool running_ = false;
 };
 
-// The transport's side of a call, played by the test. Not thread-safe.
-class FakeCall final : public Call {
+// The transport's side of a call, played by the test. Not thread-safe. Owned by a shared_ptr.
+class FakeCall final : public Call, public std::enable_shared_from_this<FakeCall> {
  public:
-  explicit FakeCall(CallHead head) : head_(std::move(head)) {}
+  explicit FakeCall(CallHead head) : head_(std::move(head)) { Living().insert(this); }
+
+  ~FakeCall() override { Living().erase(this); }
+
+  // The callers of all calls that still live are gone. A call and whoever serves it own each other
+  // until the call is finished, so what a test left unfinished would never be freed.
+  static void AbandonAll() {
+    std::vector<std::shared_ptr<FakeCall>> calls;
+    for (FakeCall* call : Living()) calls.push_back(call->shared_from_this());
+    for (const std::shared_ptr<FakeCall>& call : calls) {
+      call->CallerCancels();
+      if (call->writing()) call->CompleteWrite(false);
+    }
+  }
 
   // --- What the caller does ----------------------------------------------------------------------
   void CallerSends(std::string message) {
@@ -123,9 +138,12 @@ class FakeCall final : public Call {
     PANAL_CHECK(!result.has_value());
     PANAL_CHECK(write_done_ == nullptr);
     result = std::move(finished);
+    on_cancel_ = nullptr;
+    Deliver();
   }
 
   void OnCancel(std::function<void()> callback) override {
+    if (result.has_value()) return;
     if (cancelled_) return callback();
     on_cancel_ = std::move(callback);
   }
@@ -157,13 +175,19 @@ class FakeCall final : public Call {
   std::optional<CallResult> result;
 
  private:
+  static std::set<FakeCall*>& Living() {
+    static std::set<FakeCall*> living;
+    return living;
+  }
+
   void Deliver() {
     if (read_done_ == nullptr) return;
-    if (!inbox_.empty() && !cancelled_) {
+    const bool over = cancelled_ || result.has_value();
+    if (!inbox_.empty() && !over) {
       std::string message = std::move(inbox_.front());
       inbox_.pop_front();
       std::exchange(read_done_, nullptr)(std::move(message));
-    } else if (half_closed_ || cancelled_) {
+    } else if (half_closed_ || over) {
       std::exchange(read_done_, nullptr)(std::nullopt);
     }
   }
@@ -177,13 +201,22 @@ class FakeCall final : public Call {
   std::function<void()> on_cancel_;
 };
 
-inline std::shared_ptr<FakeCall> MakeCall(absl::string_view method, CallMetadata metadata = {}) {
+inline std::shared_ptr<FakeCall> MakeCall(absl::string_view method, CallMetadata metadata = {},
+                                          absl::Time deadline = absl::InfiniteFuture()) {
   CallHead head;
+  head.deadline = deadline;
   head.method = std::string(method);
   head.metadata = std::move(metadata);
   head.caller = "127.0.0.1";
   return std::make_shared<FakeCall>(std::move(head));
 }
+
+// A test with calls.
+class CallTest : public ::testing::Test {
+ protected:
+  // While what serves the calls is still there.
+  void TearDown() override { FakeCall::AbandonAll(); }
+};
 
 // Another peer's side of a call, played by the test. Not thread-safe.
 class FakeOutgoingCall final : public OutgoingCall {
@@ -199,6 +232,7 @@ class FakeOutgoingCall final : public OutgoingCall {
   // After what was sent was read.
   void CalleeFinishes(CallResult result) {
     result_ = std::move(result);
+    if (write_done_ != nullptr) CompleteWrite(false);
     Deliver();
   }
 
@@ -231,7 +265,12 @@ class FakeOutgoingCall final : public OutgoingCall {
     on_finished_ = std::move(callback);
   }
 
-  void Cancel() override { cancelled = true; }
+  void Cancel() override {
+    cancelled = true;
+    if (result_.has_value() && outbox_.empty()) return;
+    outbox_.clear();
+    CalleeFinishes(ResultOf(Error(ErrorReason::kCancelled, "the caller lost interest")));
+  }
 
   bool reading() const { return read_done_ != nullptr; }
 
@@ -242,16 +281,16 @@ class FakeOutgoingCall final : public OutgoingCall {
 
  private:
   void Deliver() {
-    if (read_done_ == nullptr) return;
-    if (!outbox_.empty()) {
+    if (read_done_ != nullptr && !outbox_.empty()) {
       std::string message = std::move(outbox_.front());
       outbox_.pop_front();
       std::exchange(read_done_, nullptr)(std::move(message));
-    } else if (result_.has_value()) {
+    } else if (read_done_ != nullptr && result_.has_value()) {
       std::exchange(read_done_, nullptr)(std::nullopt);
-      std::exchange(on_finished_, nullptr)(*result_);
-      on_initial_ = nullptr;
     }
+    if (!result_.has_value() || !outbox_.empty() || on_finished_ == nullptr) return;
+    on_initial_ = nullptr;
+    std::exchange(on_finished_, nullptr)(*result_);
   }
 
   std::deque<std::string> outbox_;

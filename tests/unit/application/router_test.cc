@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -65,7 +66,7 @@ class FakePeerCalls final : public PeerCalls {
   std::shared_ptr<FakeOutgoingCall> call;
 };
 
-class RouterTest : public ::testing::Test {
+class RouterTest : public CallTest {
  protected:
   RouterTest() {
     Add("panal.v1.PeerObject", "", "peer");
@@ -326,6 +327,48 @@ TEST_F(SpliceTest, CancelsTheCalleeWhenAMessageCannotBeDelivered) {
 
   EXPECT_TRUE(calls.call->cancelled);
   EXPECT_TRUE(call->result.has_value());
+}
+
+TEST_F(SpliceTest, LetsGoOfBothEndsWhenTheCallerCancels) {
+  const std::weak_ptr<FakeCall> caller = call;
+  const std::weak_ptr<FakeOutgoingCall> callee = calls.call;
+
+  call->CallerCancels();
+  call.reset();
+  calls.call.reset();
+
+  EXPECT_TRUE(caller.expired());
+  EXPECT_TRUE(callee.expired());
+}
+
+// The callee is done and the caller cancels before it has taken everything.
+TEST_F(SpliceTest, LetsGoOfBothEndsWhenMessagesAreLeftUnread) {
+  const std::weak_ptr<FakeCall> caller = call;
+  const std::weak_ptr<FakeOutgoingCall> callee = calls.call;
+  call->hold_writes = true;
+  calls.call->CalleeSends("one");
+  calls.call->CalleeSends("two");
+  calls.call->CalleeFinishes({});
+
+  call->CallerCancels();
+  call->CompleteWrite(false);
+  EXPECT_EQ(ReasonOf(call->status()), ErrorReason::kCancelled);
+  call.reset();
+  calls.call.reset();
+
+  EXPECT_TRUE(caller.expired());
+  EXPECT_TRUE(callee.expired());
+}
+
+TEST_F(SpliceTest, SaysThatTheTimeRanOutWhenItDid) {
+  auto late = MakeCall(kGetPeer, {{kObjectKey, Reference(kOther, "panal.v1.PeerObject")}},
+                       absl::Now() - absl::Seconds(1));
+  router.Route(late);
+
+  late->CallerCancels();
+
+  EXPECT_TRUE(calls.call->cancelled);
+  EXPECT_EQ(ReasonOf(late->status()), ErrorReason::kDeadlineExceeded);
 }
 
 // Both ends complete at once: with recursion this would overflow the stack.

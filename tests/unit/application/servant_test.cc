@@ -136,8 +136,15 @@ class EveryFormServant final : public Servant {
   }
 };
 
-class ServantTest : public ::testing::Test {
+class ServantTest : public CallTest {
  protected:
+  void TearDown() override {
+    CallTest::TearDown();
+    if (servant == nullptr) return;
+    servant->later.reset();
+    servant->push.reset();
+  }
+
   std::shared_ptr<FakeCall> Serve(absl::string_view method) {
     auto call = MakeCall(method);
     EXPECT_TRUE(servant->Serve(method, call));

@@ -19,7 +19,7 @@ inline PeerId TestPeer(uint8_t number) {
   return id;
 }
 
-class ServantWorld : public ::testing::Test {
+class ServantWorld : public CallTest {
  protected:
   // Begins a call with its one request.
   std::shared_ptr<FakeCall> Begin(absl::string_view method,

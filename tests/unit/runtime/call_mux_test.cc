@@ -63,6 +63,16 @@ class CallMuxTest : public testing::Test {
     return mux_->OnBatch(batch);
   }
 
+  // The other peer answers a call of this side with `messages` of one byte each and the end.
+  absl::Status Answer(uint64_t id, int messages) {
+    for (int i = 0; i < messages; ++i) PANAL_RETURN_IF_ERROR(Part(id, 1, /*more=*/false));
+    v1::CallBatch batch;
+    v1::CallFrame* frame = batch.add_frames();
+    frame->set_call_id(id);
+    frame->mutable_status();
+    return mux_->OnBatch(batch);
+  }
+
   // Reason of the status that was written for a call; nothing: none was.
   std::optional<ErrorReason> EndOf(uint64_t id) const {
     for (const v1::CallFrame& frame : transport_->frames) {
@@ -123,6 +133,43 @@ TEST_F(CallMuxTest, HoldsAsManyBytesOfIncompleteMessagesAsTheLimitAndNotOneMore)
   ASSERT_TRUE(Part(1, 50, /*more=*/false).ok());
   EXPECT_EQ(first, std::string(100, 'x'));
   EXPECT_FALSE(calls_[0]->cancelled());
+}
+
+// As a spliced call does it, the callbacks own the call. The answer is complete before the caller
+// loses interest, and only its first message was read.
+TEST_F(CallMuxTest, EndsACancelledCallWhoseAnswerIsLeftUnread) {
+  Open({.dialled = true});
+  OutgoingCallPtr call = mux_->Open({.method = "/t.S/M"});
+  const std::weak_ptr<OutgoingCall> kept = call;
+  std::vector<CallResult> results;
+  std::vector<std::optional<std::string>> messages;
+  call->OnInitialMetadata([call](const CallMetadata&) {});
+  call->OnFinished([call, &results](CallResult result) { results.push_back(std::move(result)); });
+  call->Read([&](std::optional<std::string> message) { messages.push_back(std::move(message)); });
+  ASSERT_TRUE(Answer(1, /*messages=*/3).ok());
+  EXPECT_THAT(messages, testing::ElementsAre(std::optional<std::string>("x")));
+  EXPECT_TRUE(results.empty());
+
+  call->Cancel();
+  call->Cancel();
+  call.reset();
+
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].code, static_cast<int>(absl::StatusCode::kCancelled));
+  EXPECT_TRUE(kept.expired());
+}
+
+TEST_F(CallMuxTest, KeepsTheResultOfACancelledCallWhoseAnswerWasRead) {
+  Open({.dialled = true});
+  OutgoingCallPtr call = mux_->Open({.method = "/t.S/M"});
+  std::optional<CallResult> result;
+  ASSERT_TRUE(Answer(1, /*messages=*/0).ok());
+
+  call->Cancel();
+  call->OnFinished([&](CallResult finished) { result = std::move(finished); });
+
+  ASSERT_TRUE(result.has_value());
+  EXPECT_EQ(result->code, 0);
 }
 
 }  // namespace
