@@ -125,6 +125,23 @@ Descriptor Listen(const addrinfo& address, int port) {
   return socket;
 }
 
+// `why`: the errno of a bind that failed.
+absl::Status CannotListen(absl::string_view host, int port, int why) {
+  const std::string address = absl::StrCat(host, ":", port);
+  if (why == EADDRNOTAVAIL) {
+    return Error(ErrorReason::kConfigInvalid,
+                 absl::StrCat("this machine has no address ", host,
+                              " (`ip address` shows those it has; 0.0.0.0 stands for all of them)"),
+                 {{"address", address}});
+  }
+  absl::string_view hint;
+  if (why == EADDRINUSE) hint = " (by another panald?)";
+  if (why == EACCES) hint = " (ports below 1024 need the capability CAP_NET_BIND_SERVICE)";
+  return Error(ErrorReason::kPortTaken,
+               absl::StrCat("cannot listen on ", address, ": ", std::strerror(why), hint),
+               {{"address", address}});
+}
+
 // Any descriptor will do: it is closed when none is left, to accept a connection and close it.
 Descriptor OpenSpare() { return Descriptor(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
@@ -255,11 +272,7 @@ absl::StatusOr<std::unique_ptr<Acceptor>> Acceptor::Bind(absl::string_view host,
       if (why == EADDRINUSE) break;
     }
   }
-  if (listeners.empty() || why == EADDRINUSE) {
-    return Error(ErrorReason::kPortTaken,
-                 absl::StrCat("cannot listen on ", host, ":", port, ": ", std::strerror(why)),
-                 {{"address", absl::StrCat(host, ":", port)}});
-  }
+  if (listeners.empty() || why == EADDRINUSE) return CannotListen(host, port, why);
   return std::make_unique<PollingAcceptor>(std::move(listeners), connections_max);
 }
 

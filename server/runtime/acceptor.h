@@ -35,8 +35,8 @@ class Acceptor {
   // Binds every address of `host` (a name, an IPv4 address, or an IPv6 address in brackets) without
   // SO_REUSEPORT, which would split connections between two processes silently. Port 0 picks a free
   // one. Connections that come while `connections_max` are open are closed at once, and so are
-  // those for which there is no descriptor. Errors: CONFIG_INVALID when `host` has no address;
-  // PORT_TAKEN.
+  // those for which there is no descriptor. Errors: CONFIG_INVALID when `host` has no address or
+  // one that is not of this machine; PORT_TAKEN.
   static absl::StatusOr<std::unique_ptr<Acceptor>> Bind(absl::string_view host, int port,
                                                         size_t connections_max);
   // Stops.

@@ -49,12 +49,9 @@ constexpr absl::string_view kMeshKey = "mesh";
 
 // Why a port could not be opened, with the setting that says which.
 absl::Status NameSetting(const absl::Status& status, absl::string_view setting) {
-  if (ReasonOf(status) != ErrorReason::kPortTaken) return status;
-  return Error(ErrorReason::kPortTaken,
-               absl::StrCat(status.message(),
-                            "; stop what listens there (another panald?), or choose "
-                            "another address with ",
-                            setting),
+  const ErrorReason reason = ReasonOf(status);
+  if (reason != ErrorReason::kPortTaken && reason != ErrorReason::kConfigInvalid) return status;
+  return Error(reason, absl::StrCat(status.message(), "; choose another address with ", setting),
                MetadataOf(status));
 }
 

@@ -177,6 +177,14 @@ class DataDirectory(MeshTest):
                 self.assert_fails(self.start_again(second), "PORT_TAKEN", first.ports[port], f"--{port}-listen")
         self.assertEqual(first.status()["peer_id"], first.id)
 
+    def test_address_that_is_not_of_this_machine(self):
+        # 192.0.2.0/24 is for documentation (RFC 5737).
+        done = subprocess.run([PANALD, "--data-dir", self.path("stray"), "--mesh", "e2e", "--mesh-listen", "192.0.2.1:0",
+                               "--api-listen", "127.0.0.1:0", "--http-listen", "off"],
+                              capture_output=True, text=True, timeout=peers.PATIENCE)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assert_fails(done, "CONFIG_INVALID", "this machine has no address 192.0.2.1", "--mesh-listen")
+
     def test_data_directory_in_use(self):
         first = self.peer().start()
         second = self.peer(data_dir=first.data_dir)

@@ -154,6 +154,14 @@ TEST(Acceptor, SaysThatAPortIsTaken) {
   EXPECT_THAT(again.message(), ::testing::HasSubstr("Address already in use"));
 }
 
+// 192.0.2.0/24 is reserved for documentation (RFC 5737): no machine has an address of it.
+TEST(Acceptor, SaysThatAnAddressIsNotOfThisMachine) {
+  const absl::Status bound = Acceptor::Bind("192.0.2.1", 0, 10).status();
+
+  EXPECT_EQ(ReasonOf(bound), ErrorReason::kConfigInvalid);
+  EXPECT_THAT(bound.message(), ::testing::HasSubstr("this machine has no address 192.0.2.1"));
+}
+
 TEST(Acceptor, SaysThatAHostHasNoAddress) {
   const absl::Status bound = Acceptor::Bind("no such host", 0, 10).status();
 
