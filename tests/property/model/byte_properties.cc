@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/sha256.h"
 #include "common/identity/credential.h"
+#include "common/identity/fact.h"
 #include "common/identity/grant.h"
 #include "common/identity/ticket.h"
 #include "common/model/listing.h"
@@ -80,6 +81,19 @@ void CheckGrantChain(absl::string_view bytes) {
   if (verified.ok()) PANAL_CHECK(verified->chain.size() == chain->grants.size());
 }
 
+void CheckFactBytes(absl::string_view bytes) {
+  absl::StatusOr<Fact> fact = DecodeFact(bytes);
+  if (!fact.ok()) return;
+  PANAL_CHECK(EncodeFact(*fact) == bytes);
+  absl::StatusOr<VerifiedFact> verified =
+      CheckFact(bytes, InviteMeshId(fact->signer.root), kSignedCorpusTime);
+  if (!verified.ok()) return;
+  PANAL_CHECK(verified->body == fact->body);
+  const bool revokes = !CheckNotRevoked(*verified, verified->signer).ok();
+  if (std::holds_alternative<Redemption>(verified->body)) PANAL_CHECK(!revokes);
+  if (std::holds_alternative<MovedTo>(verified->body)) PANAL_CHECK(revokes);
+}
+
 void CheckTicketText(absl::string_view bytes) {
   // As text, and as what a text holds before its checksum, which no mutation would meet.
   const std::string checksum = Sha256(bytes).ToBytes().substr(0, 4);
@@ -131,7 +145,8 @@ const std::vector<ByteProperty>& ByteProperties() {
                                     {"page_fuzzer", CheckPage},
                                     {"frame_fuzzer", CheckFrame},
                                     {"credential_fuzzer", CheckGrantChain},
-                                    {"ticket_fuzzer", CheckTicketText}};
+                                    {"ticket_fuzzer", CheckTicketText},
+                                    {"fact_fuzzer", CheckFactBytes}};
   return *properties;
 }
 

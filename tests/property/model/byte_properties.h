@@ -18,6 +18,7 @@ void CheckManifest(absl::string_view bytes);
 // The same, and that it is valid is decided without a crash.
 void CheckGrantChain(absl::string_view bytes);
 // What decodes prints to a text that parses to the same value.
+void CheckFactBytes(absl::string_view bytes);
 void CheckTicketText(absl::string_view bytes);
 void CheckObjectRef(absl::string_view bytes);
 // What decodes, encoded and decoded again, is the same.
