@@ -1,5 +1,6 @@
 // panal ls: what the peer publishes, or the entries of a directory it holds.
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/verb.h"
@@ -10,15 +11,18 @@ namespace {
 
 constexpr int kPageSize = 1000;
 
+// As SizeOf; nothing where that is not known, which a peer knows of what it publishes.
+std::optional<int64_t> SizeOfEntry(const v1::DirectoryEntry& entry) {
+  if (entry.kind() != "directory") return entry.size_bytes();
+  if (entry.has_total_bytes()) return entry.total_bytes();
+  return std::nullopt;
+}
+
 Json FileJson(const v1::FileInfo& file) {
   Json attributes = Json::object();
   for (const auto& [key, value] : file.attributes()) attributes[key] = value;
-  return {{"id", file.id()},
-          {"name", file.name()},
-          {"kind", file.kind()},
-          {"size", file.kind() == "directory" ? file.total_bytes() : file.size_bytes()},
-          {"storage", file.storage()},
-          {"attributes", attributes}};
+  return {{"id", file.id()},      {"name", file.name()},       {"kind", file.kind()},
+          {"size", SizeOf(file)}, {"storage", file.storage()}, {"attributes", attributes}};
 }
 
 int ListFiles(const Context& context, Client& client, bool recursive) {
@@ -34,8 +38,7 @@ int ListFiles(const Context& context, Client& client, bool recursive) {
         PrintJson(FileJson(file));
         continue;
       }
-      int64_t size = file.kind() == "directory" ? file.total_bytes() : file.size_bytes();
-      table.Add({file.id(), file.kind(), FormatSize(size), file.name()});
+      table.Add({file.id(), file.kind(), FormatSize(SizeOf(file)), file.name()});
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
@@ -52,15 +55,16 @@ int ListDirectory(const Context& context, Client& client, const std::string& id)
     auto page = client.ListDirectory(request);
     if (!page.ok()) return Fail(page.status());
     for (const v1::DirectoryEntry& entry : page->entries()) {
+      const std::optional<int64_t> size = SizeOfEntry(entry);
       if (context.json()) {
         PrintJson({{"id", entry.id()},
                    {"name", entry.name()},
                    {"kind", entry.kind()},
-                   {"size", entry.size_bytes()},
+                   {"size", size ? Json(*size) : Json()},
                    {"executable", entry.executable()}});
         continue;
       }
-      table.Add({entry.id(), entry.kind(), FormatSize(entry.size_bytes()), entry.name()});
+      table.Add({entry.id(), entry.kind(), size ? FormatSize(*size) : "-", entry.name()});
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());

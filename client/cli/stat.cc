@@ -8,6 +8,13 @@
 namespace panal::cli {
 namespace {
 
+// Of a directory the peer holds its list of entries as content; the files below are counted apart.
+std::string HeldOf(const v1::FileInfo& file) {
+  std::string held = FormatSize(file.held_bytes());
+  if (file.kind() != "directory") return held;
+  return absl::StrCat(held, " of ", FormatSize(file.size_bytes()), " that list its entries");
+}
+
 int Stat(const Context& context, const std::string& id) {
   auto client = context.Connect();
   if (!client.ok()) return Fail(client.status());
@@ -19,8 +26,9 @@ int Stat(const Context& context, const std::string& id) {
     PrintJson({{"id", file->id()},
                {"name", file->name()},
                {"kind", file->kind()},
-               {"size", file->size_bytes()},
+               {"size", SizeOf(*file)},
                {"total_size", file->total_bytes()},
+               {"content_size", file->size_bytes()},
                {"held", file->held_bytes()},
                {"storage", file->storage()},
                {"path", file->path()},
@@ -32,8 +40,8 @@ int Stat(const Context& context, const std::string& id) {
   Table table({"ID", file->id()});
   table.Add({"name", file->name()});
   table.Add({"kind", file->kind()});
-  table.Add({"size", absl::StrCat(FormatSize(file->size_bytes()), " (", file->size_bytes(), ")")});
-  table.Add({"held", FormatSize(file->held_bytes())});
+  table.Add({"size", absl::StrCat(FormatSize(SizeOf(*file)), " (", SizeOf(*file), ")")});
+  table.Add({"held", HeldOf(*file)});
   table.Add({"storage", file->storage() + (file->path().empty() ? "" : " " + file->path())});
   table.Add({"blocks", absl::StrCat(file->blocks(), " of ", FormatSize(file->block_size_bytes()))});
   for (const auto& [key, value] : file->attributes()) table.Add({key, value});

@@ -175,6 +175,10 @@ absl::StatusOr<v1::FetchFileResponse> Fetch(Client& client, const std::string& i
   return last;
 }
 
+int64_t SizeOf(const v1::FileInfo& file) {
+  return file.kind() == "directory" ? file.total_bytes() : file.size_bytes();
+}
+
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseAttributes(
     const std::vector<std::string>& arguments) {
   std::vector<std::pair<std::string, std::string>> attributes;

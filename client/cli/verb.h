@@ -61,6 +61,9 @@ absl::StatusOr<std::string> ResolveFile(Client& client, const std::string& text)
 absl::StatusOr<v1::FetchFileResponse> Fetch(Client& client, const std::string& id,
                                             const std::string& timeout = "");
 
+// What the size of a file is everywhere: of a directory the bytes of all files below it.
+int64_t SizeOf(const v1::FileInfo& file);
+
 // `key=value` arguments, each key once. Error: ATTRIBUTE_INVALID.
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParseAttributes(
     const std::vector<std::string>& arguments);

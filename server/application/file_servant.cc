@@ -375,6 +375,9 @@ absl::StatusOr<v1::ListDirectoryResponse> FileServant::ListDirectory(
     added->set_executable(entry.executable);
     added->set_size_bytes(static_cast<int64_t>(entry.size_bytes));
     added->set_id(entry.id.ToText());
+    if (entry.type != FileType::kDirectory) continue;
+    PANAL_ASSIGN_OR_RETURN(const auto published, catalog_.FirstPublished(entry.id));
+    if (published) added->set_total_bytes(static_cast<int64_t>(published->total_bytes));
   }
   if (end < listing->size()) {
     response.set_next_page_token(EncodePageToken(context, absl::StrCat(end)));

@@ -100,6 +100,25 @@ class Contract(MeshTest):
         # A busy machine may bring about an end game or two; asking everybody for everything doubles the bytes.
         self.assertLess(got["received"], 1.3 * size)
         self.assertGreaterEqual(got["received"], size)
+    def test_every_verb_says_the_same_size_of_a_folder(self):
+        os.makedirs(self.path("apiary", "hives", "east"))
+        self.write(os.path.join("apiary", "keepers"), b"12345")
+        self.write(os.path.join("apiary", "hives", "north"), b"123")
+        self.write(os.path.join("apiary", "hives", "east", "first"), b"1234567")
+        added = self.a.add(self.path("apiary"))
+        self.c.panal("get", added["id"], "-O", self.path("copy"))
+
+        self.assertEqual(added["size"], 15)
+        for peer in (self.a, self.c):
+            listed = {row["name"]: row["size"] for row in peer.json("ls", "-r") if row["name"].startswith("apiary")}
+            self.assertEqual((listed["apiary"], listed["apiary/hives"], listed["apiary/hives/east"]), (15, 10, 7))
+            entries = {row["name"]: row for row in peer.json("ls", added["id"])}
+            self.assertEqual((entries["hives"]["size"], entries["keepers"]["size"]), (10, 5))
+            stat = peer.json("stat", added["id"])[0]
+            self.assertEqual((stat["size"], stat["total_size"], stat["content_size"]), (15, 15, stat["held"]))
+            self.assertEqual(peer.json("stat", entries["hives"]["id"])[0]["size"], 10)
+        wait_for(lambda: any((hit["name"], hit["size"]) == ("apiary", 15)
+                             for hit in self.b.json("search", "apiary", "kind:directory")[:-1]), "the folder is found")
 
     def test_file_of_just_over_a_block_has_two(self):
         one = self.a.add(random_file(self.path("one"), BLOCK))

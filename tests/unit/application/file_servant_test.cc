@@ -341,6 +341,28 @@ TEST_F(FileServantTest, ListsADirectoryInPagesReadingItOnce) {
   EXPECT_EQ(files.listings_read, 1);
 }
 
+TEST_F(FileServantTest, SaysTheSizeOfWhatIsBelowADirectoryWhereItIsPublished) {
+  const FileId id = files.Add("dir", "listing");
+  const FileId published = files.Add("published", "entries");
+  const FileId fetched = files.Add("fetched", "other entries");
+  files.listing = {{.name = "a", .type = FileType::kFile, .size_bytes = 1, .id = id},
+                   {.name = "b", .type = FileType::kDirectory, .size_bytes = 7, .id = published},
+                   {.name = "c", .type = FileType::kDirectory, .size_bytes = 13, .id = fetched}};
+  EXPECT_CALL(catalog, FindPublished(published))
+      .WillOnce(Return(std::vector<PublishedFile>{{.id = published, .total_bytes = 400}}));
+  EXPECT_CALL(catalog, FindPublished(fetched)).WillOnce(Return(std::vector<PublishedFile>{}));
+  v1::ListDirectoryRequest request;
+  request.set_id(id.ToText());
+
+  const auto listed = Ask<v1::ListDirectoryResponse>(Method("ListDirectory"), request);
+
+  ASSERT_THAT(listed.entries(), SizeIs(3));
+  EXPECT_FALSE(listed.entries(0).has_total_bytes());
+  EXPECT_EQ(listed.entries(1).size_bytes(), 7);
+  EXPECT_EQ(listed.entries(1).total_bytes(), 400);
+  EXPECT_FALSE(listed.entries(2).has_total_bytes());
+}
+
 TEST_F(FileServantTest, RefusesToListWhatIsNoDirectory) {
   const FileId id = files.Add("file", "content");
   files.failure = Error(ErrorReason::kListingInvalid, "no listing");

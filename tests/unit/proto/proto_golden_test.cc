@@ -33,6 +33,7 @@ std::string TypeOf(const FieldDescriptor* field) {
 std::string LabelOf(const FieldDescriptor* field) {
   if (field->is_map()) return "map";
   if (field->is_repeated()) return "repeated";
+  if (field->has_optional_keyword()) return "optional";
   if (field->containing_oneof() != nullptr) {
     return absl::StrCat("oneof:", field->containing_oneof()->name());
   }
