@@ -145,8 +145,11 @@ void Measurement::OnShareOfRound(const PeerId& from, const Measure& share, absl:
 void Measurement::OnMeasureAck(const PeerId& from, const MeasureAck& ack) {
   auto it = neighbors_.find(from);
   if (it == neighbors_.end()) return;
-  std::deque<Unacked>& unacked = it->second.unacked;
-  while (!unacked.empty() && unacked.front().sequence <= ack.sequence) unacked.pop_front();
+  std::vector<Unacked>& unacked = it->second.unacked;
+  auto open = std::find_if(unacked.begin(), unacked.end(),
+                           [&](const Unacked& one) { return one.sequence > ack.sequence; });
+  unacked.erase(unacked.begin(), open);
+  if (unacked.empty()) unacked.shrink_to_fit();
 }
 
 void Measurement::OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) {
@@ -207,6 +210,7 @@ void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
   round_ = round;
   for (auto& [peer, neighbor] : neighbors_) {
     neighbor.unacked.clear();
+    neighbor.unacked.shrink_to_fit();
     neighbor.mass_net = 0;
   }
   double degree = static_cast<double>(active_.size());

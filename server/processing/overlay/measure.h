@@ -60,7 +60,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
@@ -169,8 +168,8 @@ class Measurement {
 
   struct Neighbor {
     uint64_t next_sequence = 1;
-    std::deque<Unacked> unacked;
-    double mass_net = 0;  // Count received in this round and not sent back (E10).
+    std::vector<Unacked> unacked;  // At most kUnackedMax; without memory when empty.
+    double mass_net = 0;           // Count received in this round and not sent back (E10).
   };
 
   void EnterRound(uint64_t round, absl::Time now, Outputs& outputs);

@@ -51,7 +51,7 @@ void Membership::OnStart(const Start& start, absl::Time now, Outputs& outputs) {
     known_.push_back(peer);
     AddPassive(peer, now, nullptr);
     if (remembered_.size() < static_cast<size_t>(options_.remembered_max)) {
-      remembered_.try_emplace(peer.id, Remembered{.contact = peer, .reported = true});
+      remembered_.try_emplace(peer, Remembered{.reported = true});
     }
   }
   outputs.push_back(ScheduleTimer{options_.repair_interval, {TimerKind::kRepair, 0}});
@@ -468,12 +468,12 @@ std::optional<PeerContact> Membership::NextCandidate(absl::Time now) {
     if (MayAsk(first, now)) return first;
   }
   std::vector<const PeerContact*> candidates;
-  for (const auto& [id, contact] : passive_) {
+  for (const PeerContact& contact : passive_) {
     if (MayAsk(contact, now)) candidates.push_back(&contact);
   }
   if (candidates.empty() && active_.empty()) {
-    for (const auto& [id, remembered] : remembered_) {
-      if (MayAsk(remembered.contact, now)) candidates.push_back(&remembered.contact);
+    for (const auto& [contact, remembered] : remembered_) {
+      if (MayAsk(contact, now)) candidates.push_back(&contact);
     }
   }
   if (candidates.empty()) return std::nullopt;
@@ -515,12 +515,12 @@ void Membership::SendFeeler(absl::Time now, Outputs& outputs) {
   if (now < next_feeler_) return;
   next_feeler_ = now + options_.feeler_interval * (0.5 + random_.Unit());
   std::vector<const PeerContact*> candidates;
-  for (const auto& [id, remembered] : remembered_) {
-    bool outside = !IsActive(id) && !passive_.contains(id);
-    if (outside && MayAsk(remembered.contact, now)) candidates.push_back(&remembered.contact);
+  for (const auto& [contact, remembered] : remembered_) {
+    bool outside = !IsActive(contact.id) && !passive_.contains(contact.id);
+    if (outside && MayAsk(contact, now)) candidates.push_back(&contact);
   }
   if (candidates.empty()) {
-    for (const auto& [id, contact] : passive_) {
+    for (const PeerContact& contact : passive_) {
       if (MayAsk(contact, now)) candidates.push_back(&contact);
     }
   }
@@ -531,10 +531,10 @@ void Membership::SendFeeler(absl::Time now, Outputs& outputs) {
 
 void Membership::ReportRemembered(Outputs& outputs) {
   RememberPeers report;
-  for (auto& [id, remembered] : remembered_) {
+  for (auto& [contact, remembered] : remembered_) {
     if (remembered.reported) continue;
     remembered.reported = true;
-    if (!remembered.contact.addresses.empty()) report.peers.push_back(remembered.contact);
+    if (!contact.addresses.empty()) report.peers.push_back(contact);
   }
   if (!report.peers.empty()) outputs.push_back(std::move(report));
 }
@@ -558,12 +558,7 @@ bool Membership::IsActive(const PeerId& peer) const {
   return std::binary_search(active_.begin(), active_.end(), peer);
 }
 
-std::vector<PeerContact> Membership::Passive() const {
-  std::vector<PeerContact> peers;
-  peers.reserve(passive_.size());
-  for (const auto& [id, contact] : passive_) peers.push_back(contact);
-  return peers;
-}
+std::vector<PeerContact> Membership::Passive() const { return {passive_.begin(), passive_.end()}; }
 
 bool Membership::MayAsk(const PeerContact& peer, absl::Time now) const {
   return peer.id != id_ && !peer.addresses.empty() && !links_.contains(peer.id) &&
@@ -606,7 +601,7 @@ void Membership::AddPassive(const PeerContact& peer, absl::Time now,
   if (passive_.size() >= static_cast<size_t>(options_.passive_view_size)) {
     TakePassiveAway(expendable);
   }
-  passive_[peer.id] = peer;
+  passive_.insert(peer);
 }
 
 // First what the other side was just sent and so keeps (HyParView 4.4), then anyone.
@@ -622,11 +617,11 @@ void Membership::TakePassiveAway(std::vector<PeerId>* expendable) {
 }
 
 void Membership::Remember(const PeerContact& peer, absl::Time now) {
-  const bool full = remembered_.size() >= static_cast<size_t>(options_.remembered_max);
-  if (!remembered_.contains(peer.id) && full) {
+  remembered_.erase(peer.id);
+  if (remembered_.size() >= static_cast<size_t>(options_.remembered_max)) {
     auto oldest = remembered_.end();
     for (auto it = remembered_.begin(); it != remembered_.end(); ++it) {
-      if (IsActive(it->first)) continue;
+      if (IsActive(it->first.id)) continue;
       if (oldest == remembered_.end() || it->second.last_link < oldest->second.last_link) {
         oldest = it;
       }
@@ -634,7 +629,7 @@ void Membership::Remember(const PeerContact& peer, absl::Time now) {
     if (oldest == remembered_.end()) return;
     remembered_.erase(oldest);
   }
-  remembered_[peer.id] = Remembered{.contact = peer, .last_link = now, .reported = false};
+  remembered_.emplace(peer, Remembered{.last_link = now, .reported = false});
 }
 
 void Membership::Forget(const PeerId& peer, absl::Time now) {

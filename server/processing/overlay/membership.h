@@ -52,6 +52,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/time/time.h"
 #include "common/base/ids.h"
 #include "common/base/random.h"
@@ -152,8 +153,21 @@ class Membership {
     bool barred = false;  // Left or unreachable: no spare until the rest is over.
   };
 
+  // Contacts by their ids: what is kept of many peers holds an id once.
+  struct ById {
+    using is_transparent = void;
+
+    static const PeerId& IdOf(const PeerId& id) { return id; }
+
+    static const PeerId& IdOf(const PeerContact& contact) { return contact.id; }
+
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return IdOf(a) < IdOf(b);
+    }
+  };
+
   struct Remembered {
-    PeerContact contact;
     absl::Time last_link = absl::InfinitePast();
     bool reported = false;
   };
@@ -213,9 +227,9 @@ class Membership {
 
   absl::btree_map<PeerId, Link> links_;
   std::vector<PeerId> active_;  // Ascending; the keys of links_ in state kNeighbor.
-  absl::btree_map<PeerId, PeerContact> passive_;
+  absl::btree_set<PeerContact, ById> passive_;
   absl::btree_map<PeerId, Rest> resting_;
-  absl::btree_map<PeerId, Remembered> remembered_;
+  absl::btree_map<PeerContact, Remembered, ById> remembered_;
   // Peers of Start and PeerLearned not tried yet, in their order; only used while there is no
   // neighbor.
   std::vector<PeerContact> known_;

@@ -56,7 +56,7 @@ BubbleId BubbleEngine::Begin(uint64_t owner, CastPayload payload, const CastRang
   ++owned_bubbles_;
   Task& task = AddTask(id, bubble, std::move(payload), range, deadline);
   task.root = true;
-  task.origin = self_;
+  task.work->origin = self_;
   if (visit_self) BeginVisit(bubble, task, self_);
   Forward(task, now, outputs);
   Consult(bubble, task, now, outputs);
@@ -70,7 +70,7 @@ void BubbleEngine::Extend(const BubbleId& id, CastPayload payload, const CastRan
   PANAL_CHECK(bubble != nullptr && bubble->owned);
   Task& task = AddTask(id, *bubble, std::move(payload), range, deadline);
   task.root = true;
-  task.origin = self_;
+  task.work->origin = self_;
   Forward(task, now, outputs);
   FinishIfDone(task, now, outputs);
 }
@@ -81,11 +81,10 @@ void BubbleEngine::LetGo(const BubbleId& id) {
   bubble->owned = false;
   --owned_bubbles_;
   for (const std::unique_ptr<Task>& task : bubble->tasks) {
-    if (!task->root || task->finished) continue;
+    if (!task->root || task->finished()) continue;
     EndCasts(*task);
     EndVisit(*task);
-    task->finished = true;
-    task->payload = nullptr;
+    task->work = nullptr;
     active_.erase(task->sequence);
     --bubble->active;
   }
@@ -150,10 +149,10 @@ BubbleEngine::Task& BubbleEngine::AddTask(const BubbleId& id, Bubble& bubble, Ca
   KeepUntil(id, bubble, deadline);
   bubble.tasks.push_back(std::make_unique<Task>(next_sequence_++, id, LimitOf(payload)));
   Task& task = *bubble.tasks.back();
-  task.payload = std::make_shared<const CastPayload>(std::move(payload));
+  task.work->payload = std::make_shared<const CastPayload>(std::move(payload));
   task.range = range;
-  task.reach = range.end;
-  task.deadline = deadline;
+  task.work->reach = range.end;
+  task.work->deadline = deadline;
   active_[task.sequence] = &task;
   ++bubble.active;
   return task;
@@ -197,16 +196,14 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
 
   Task& task =
       AddTask(cast.bubble, *bubble, cast.payload, range, now + absl::Milliseconds(cast.budget_ms));
-  task.origin = cast.origin;
-  task.reach = reach;
+  task.work->origin = cast.origin;
+  task.work->reach = reach;
   task.unanswered = cast.end - reach;
   task.parent = from;
-  task.hops = hops;
-  task.flush_at = now + options_.flush_share * (task.deadline - now);
+  task.work->hops = hops;
+  task.work->flush_at = now + options_.flush_share * (task.work->deadline - now);
   if (!bubble->visited || !options_.rules.visit_once) BeginVisit(*bubble, task, from);
-  if (!bubble->orphans.Empty()) {
-    AddTally(*bubble, task, std::exchange(bubble->orphans, Tally{}), now, outputs);
-  }
+  if (bubble->orphans != nullptr) AddTally(*bubble, task, TakeOrphans(*bubble), now, outputs);
   Forward(task, now, outputs);
   Consult(*bubble, task, now, outputs);
   FinishIfDone(task, now, outputs);
@@ -236,36 +233,36 @@ uint32_t BubbleEngine::ReachOf(const Bubble* bubble, const Cast& cast, int hops)
 void BubbleEngine::Rejoin(Bubble& bubble, Task& task, const PeerId& from, absl::Time now,
                           Outputs& outputs) {
   const bool has_parent = task.root || neighbors_.Has(task.parent);
-  if (!task.finished && !has_parent) {
+  if (!task.finished() && !has_parent) {
     task.parent = from;
     return;
   }
-  if (!task.finished && !task.range.everyone && !task.range.contact) {
-    if (task.parent == from || Contains(task.further_parents, from)) return;
+  if (!task.finished() && !task.range.everyone && !task.range.contact) {
+    if (task.parent == from || Contains(task.work->further_parents, from)) return;
     if (!task.root &&
-        task.further_parents.size() < static_cast<size_t>(options_.further_parents_max)) {
-      task.further_parents.push_back(from);
+        task.work->further_parents.size() < static_cast<size_t>(options_.further_parents_max)) {
+      task.work->further_parents.push_back(from);
       return;
     }
   }
   // The range is done, or being done for somebody else: what is left to say is what nobody heard
   // yet.
-  const bool done = task.finished && !task.range.everyone;
-  SendAnswer(from, task, std::exchange(bubble.orphans, Tally{}), true, done ? task.unanswered : 0,
-             outputs);
+  const bool done = task.finished() && !task.range.everyone;
+  SendAnswer(from, task, TakeOrphans(bubble), true, done ? task.unanswered : 0, outputs);
 }
 
 void BubbleEngine::Forward(Task& task, absl::Time now, Outputs& outputs) {
   const bool extended = task.root && task.range.begin > 0;
   const uint32_t begin = extended ? task.range.begin : task.range.begin + 1;
-  const bool may = task.hops < kCastHopsMax && kHopShare * (task.deadline - now) >= kPartTimeMin;
+  const bool may =
+      task.work->hops < kCastHopsMax && kHopShare * (task.work->deadline - now) >= kPartTimeMin;
   if (task.range.everyone) {
     if (may) {
       ForwardToEveryone(task, now, outputs);
     } else {
       task.unanswered = 1;
     }
-  } else if (begin < task.reach) {
+  } else if (begin < task.work->reach) {
     const uint32_t casts = CastsLeft(task);
     if (may && casts > 0 && !neighbors_.ids().empty()) {
       ForwardRange(task, begin, casts, now, outputs);
@@ -273,7 +270,7 @@ void BubbleEngine::Forward(Task& task, absl::Time now, Outputs& outputs) {
       task.unanswered = task.range.end - begin;
     }
   }
-  if (!task.finished) Arm(task, now, outputs);
+  if (!task.finished()) Arm(task, now, outputs);
 }
 
 void BubbleEngine::ForwardToEveryone(Task& task, absl::Time now, Outputs& outputs) {
@@ -305,11 +302,12 @@ void BubbleEngine::ForwardRange(Task& task, uint32_t begin, uint32_t casts, absl
     task.unanswered = task.range.end - begin;
     return;
   }
-  const uint32_t length = task.reach - begin;
+  const uint32_t length = task.work->reach - begin;
   if (!task.root) FindBubble(task.bubble)->forwarded += length;
   const uint32_t count = std::min({static_cast<uint32_t>(options_.split), length, casts,
                                    static_cast<uint32_t>(std::max<size_t>(preferred, 1))});
   uint32_t from = begin;
+  task.parts.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t size = length / count + (i < length % count ? 1 : 0);
     task.parts.push_back({.begin = from, .end = from + size});
@@ -342,7 +340,7 @@ std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
     if (!task.range.everyone && !conduct_.HasCredit(neighbor)) continue;
     // The origin and the sender have been visited already; a suspect may be dead.
     int resort = 0;
-    if (neighbor == task.origin) resort = 1;
+    if (neighbor == task.work->origin) resort = 1;
     if (!task.root && neighbor == task.parent) resort = 2;
     if (conduct_.IsSuspect(neighbor, now)) resort = 3;
     if (conduct_.RefusedLately(neighbor, now)) resort = 4;
@@ -358,35 +356,35 @@ std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
 
 void BubbleEngine::SendPart(Task& task, Part& part, const PeerId& to, absl::Time now,
                             Outputs& outputs) {
-  const absl::Duration remaining = task.deadline - now;
+  const absl::Duration remaining = task.work->deadline - now;
   if (!task.root && !task.range.everyone && !part.contact) ++FindBubble(task.bubble)->casts;
   part.tried.push_back(to);
   part.open.push_back(to);
   conduct_.OnCast(to);
   part.cast_at = now;
-  if (part.tried.size() == 1) task.cast_at = now;
+  if (part.tried.size() == 1) task.work->cast_at = now;
   part.late_at = LateAt(task, part);
   part.silent_at = task.range.everyone ? absl::InfiniteFuture() : now + SilenceAfter(remaining);
   Cast cast;
   cast.bubble = task.bubble;
-  cast.origin = task.origin;
+  cast.origin = task.work->origin;
   cast.seed = task.range.seed;
   cast.begin = part.begin;
   cast.end = part.end;
   cast.everyone = task.range.everyone;
   cast.contact = part.contact;
   cast.consult = part.contact ? 0 : task.range.consult;
-  cast.hops = task.hops + 1;
+  cast.hops = task.work->hops + 1;
   const int64_t budget = absl::ToInt64Milliseconds(kHopShare * remaining);
   cast.budget_ms = static_cast<uint32_t>(std::clamp<int64_t>(budget, 1, kBudgetMsMax));
-  cast.payload = *task.payload;
+  cast.payload = *task.work->payload;
   outputs.push_back(SendFrame{to, std::move(cast)});
 }
 
 void BubbleEngine::EndCasts(Task& task) {
   for (Part& part : task.parts) {
     for (const PeerId& peer : part.open) conduct_.OnGivenUp(peer);
-    part.open.clear();
+    part.open = std::vector<PeerId>();
   }
 }
 
@@ -397,13 +395,13 @@ bool BubbleEngine::Overloaded(absl::Time now) const {
 void BubbleEngine::BeginVisit(Bubble& bubble, Task& task, const PeerId& from) {
   bubble.visited = true;
   bubble.visit_task = task.sequence;
-  task.visiting = true;
+  task.work->visiting = true;
   ++visiting_;
-  visits_.push_back({task.bubble, from, task.payload, task.deadline});
+  visits_.push_back({task.bubble, from, task.work->payload, task.work->deadline});
 }
 
 void BubbleEngine::EndVisit(Task& task) {
-  if (std::exchange(task.visiting, false)) --visiting_;
+  if (!task.finished() && std::exchange(task.work->visiting, false)) --visiting_;
 }
 
 // --- Answers -------------------------------------------------------------------------------------
@@ -464,9 +462,9 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
       conduct_.OnDone(from);
     }
   }
-  if (part->resolved || task->finished) return;
+  if (part->resolved || task->finished()) return;
   const bool holder = part->tried.back() == from;
-  if (holder) part->silent_at = now + SilenceAfter(task->deadline - now);
+  if (holder) part->silent_at = now + SilenceAfter(task->work->deadline - now);
   if (!answer.final) return;
   if (task->range.everyone) {
     part->resolved = true;
@@ -484,7 +482,7 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
     }
   }
   FinishIfDone(*task, now, outputs);
-  if (!task->finished) Arm(*task, now, outputs);
+  if (!task->finished()) Arm(*task, now, outputs);
 }
 
 void BubbleEngine::OnVisited(const BubbleId& id, Tally tally, bool failed, absl::Time now,
@@ -496,7 +494,9 @@ void BubbleEngine::OnVisited(const BubbleId& id, Tally tally, bool failed, absl:
     Task& task = *owned;
     if (task.sequence != bubble->visit_task) continue;
     if (!tally.Empty()) AddTally(*bubble, task, std::move(tally), now, outputs);
-    if (failed && task.visiting) task.unanswered = CappedSum(task.unanswered, 1);
+    if (failed && !task.finished() && task.work->visiting) {
+      task.unanswered = CappedSum(task.unanswered, 1);
+    }
     EndVisit(task);
     FinishIfDone(task, now, outputs);
     return;
@@ -509,11 +509,11 @@ void BubbleEngine::AddTally(Bubble& bubble, Task& task, Tally tally, absl::Time 
     if (bubble.owned) reports_.push_back({bubble.owner, std::move(tally)});
     return;
   }
-  if (!task.finished) {
-    task.merger.Add(std::exchange(tally.hits, {}));
-    task.pending.Add(std::move(tally));
-    if (task.merger.HasFresh()) {
-      task.flush_at = std::min(task.flush_at, now + kHitDelay);
+  if (!task.finished()) {
+    task.work->merger.Add(std::exchange(tally.hits, {}));
+    task.work->pending.Add(std::move(tally));
+    if (task.work->merger.HasFresh()) {
+      task.work->flush_at = std::min(task.work->flush_at, now + kHitDelay);
       Arm(task, now, outputs);
     }
     return;
@@ -532,22 +532,29 @@ void BubbleEngine::KeepOrphans(Bubble& bubble, Tally tally, absl::Time now, Outp
     return;
   }
   for (const std::unique_ptr<Task>& task : bubble.tasks) {
-    if (task->finished || !neighbors_.Has(task->parent)) continue;
+    if (task->finished() || !neighbors_.Has(task->parent)) continue;
     AddTally(bubble, *task, std::move(tally), now, outputs);
     return;
   }
-  bubble.orphans.Add(std::move(tally));
+  if (bubble.orphans == nullptr) bubble.orphans = std::make_unique<Tally>();
+  Tally& orphans = *bubble.orphans;
+  orphans.Add(std::move(tally));
   const auto hits_max = static_cast<size_t>(options_.orphan_hits_max);
-  if (bubble.orphans.hits.size() > hits_max) {
-    bubble.orphans.hits.resize(hits_max);
-    bubble.orphans.truncated = true;
+  if (orphans.hits.size() > hits_max) {
+    orphans.hits.resize(hits_max);
+    orphans.truncated = true;
   }
 }
 
-Tally BubbleEngine::TakePending(Task& task) {
-  Tally tally = std::exchange(task.pending, Tally{});
-  tally.hits = task.merger.Take();
-  tally.truncated = tally.truncated || task.merger.truncated();
+Tally BubbleEngine::TakeOrphans(Bubble& bubble) {
+  const std::unique_ptr<Tally> orphans = std::exchange(bubble.orphans, nullptr);
+  return orphans == nullptr ? Tally{} : std::move(*orphans);
+}
+
+Tally BubbleEngine::TakePending(Work& work) {
+  Tally tally = std::exchange(work.pending, Tally{});
+  tally.hits = work.merger.Take();
+  tally.truncated = tally.truncated || work.merger.truncated();
   return tally;
 }
 
@@ -577,17 +584,18 @@ void BubbleEngine::OnTimer(uint64_t token, absl::Time now, Outputs& outputs) {
   auto it = active_.find(token);
   if (it == active_.end()) return;
   Task& task = *it->second;
-  if (now < task.armed_at) return;  // A later timer was replaced by an earlier one, or the reverse.
-  task.armed_at = absl::InfiniteFuture();
+  if (now < task.work->armed_at)
+    return;  // A later timer was replaced by an earlier one, or the reverse.
+  task.work->armed_at = absl::InfiniteFuture();
   Process(task, now, outputs);
 }
 
 void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
-  if (now >= task.deadline) {
+  if (now >= task.work->deadline) {
     for (Part& part : task.parts) {
       if (!part.resolved) GiveUp(task, part);
     }
-    if (task.visiting) task.unanswered = CappedSum(task.unanswered, 1);
+    if (task.work->visiting) task.unanswered = CappedSum(task.unanswered, 1);
     return Finish(bubbles_.find(task.bubble)->second, task, now, outputs);
   }
   for (Part& part : task.parts) {
@@ -599,13 +607,13 @@ void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
     if (!part.resolved && now >= part.late_at) Hedge(task, part, now, outputs);
   }
   FinishIfDone(task, now, outputs);
-  if (task.finished) return;
-  if (now >= task.flush_at) {
+  if (task.finished()) return;
+  if (now >= task.work->flush_at) {
     if (!task.root && neighbors_.Has(task.parent)) {
-      SendAnswer(task.parent, task, TakePending(task), false, 0, outputs);
+      SendAnswer(task.parent, task, TakePending(*task.work), false, 0, outputs);
     }
-    const absl::Duration remaining = task.deadline - now;
-    task.flush_at =
+    const absl::Duration remaining = task.work->deadline - now;
+    task.work->flush_at =
         remaining < kFlushTimeMin ? absl::InfiniteFuture() : now + options_.flush_share * remaining;
   }
   Arm(task, now, outputs);
@@ -624,15 +632,15 @@ void BubbleEngine::OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& o
     auto it = active_.find(sequence);
     if (it == active_.end()) continue;
     Task& task = *it->second;
-    if (!task.root && task.parent == peer && !task.further_parents.empty()) {
-      task.parent = task.further_parents.front();
-      task.further_parents.erase(task.further_parents.begin());
+    if (!task.root && task.parent == peer && !task.work->further_parents.empty()) {
+      task.parent = task.work->further_parents.front();
+      task.work->further_parents.erase(task.work->further_parents.begin());
     }
     for (Part& part : task.parts) {
       if (!part.resolved && part.tried.back() == peer) Retry(task, part, now, outputs);
     }
     FinishIfDone(task, now, outputs);
-    if (!task.finished) Arm(task, now, outputs);
+    if (!task.finished()) Arm(task, now, outputs);
   }
 }
 
@@ -642,17 +650,17 @@ bool BubbleEngine::HasUnresolved(const Task& task) {
 }
 
 void BubbleEngine::FinishIfDone(Task& task, absl::Time now, Outputs& outputs) {
-  if (task.finished || task.visiting || HasUnresolved(task)) return;
+  if (task.finished() || task.work->visiting || HasUnresolved(task)) return;
   Finish(bubbles_.find(task.bubble)->second, task, now, outputs);
 }
 
 void BubbleEngine::Finish(Bubble& bubble, Task& task, absl::Time now, Outputs& outputs) {
-  PANAL_CHECK(!task.finished);
-  if (task.links > 0) AddTally(bubble, task, {.consulted = Consulted(task)}, now, outputs);
+  PANAL_CHECK(!task.finished());
+  if (task.work->links > 0) AddTally(bubble, task, {.consulted = Consulted(task)}, now, outputs);
   EndCasts(task);
   EndVisit(task);
-  task.finished = true;
-  task.payload = nullptr;
+  Tally tally = TakePending(*task.work);
+  const std::unique_ptr<Work> work = std::exchange(task.work, nullptr);
   active_.erase(task.sequence);
   --bubble.active;
   if (task.root) {
@@ -662,27 +670,24 @@ void BubbleEngine::Finish(Bubble& bubble, Task& task, absl::Time now, Outputs& o
     }
     return;
   }
-  Tally tally = TakePending(task);
-  task.merger = HitMerger(0);
   if (neighbors_.Has(task.parent)) {
     SendAnswer(task.parent, task, std::move(tally), true, task.unanswered, outputs);
   } else if (!tally.Empty()) {
     KeepOrphans(bubble, std::move(tally), now, outputs);
   }
-  for (const PeerId& parent : task.further_parents) {
+  for (const PeerId& parent : work->further_parents) {
     if (neighbors_.Has(parent)) SendAnswer(parent, task, Tally{}, true, task.unanswered, outputs);
   }
-  task.further_parents.clear();
 }
 
 void BubbleEngine::Arm(Task& task, absl::Time now, Outputs& outputs) const {
-  absl::Time next = task.deadline;
-  if (!task.root) next = std::min(next, task.flush_at);
+  absl::Time next = task.work->deadline;
+  if (!task.root) next = std::min(next, task.work->flush_at);
   for (const Part& part : task.parts) {
     if (!part.resolved) next = std::min({next, part.silent_at, part.late_at});
   }
-  if (next >= task.armed_at) return;
-  task.armed_at = next;
+  if (next >= task.work->armed_at) return;
+  task.work->armed_at = next;
   outputs.push_back(
       ScheduleTimer{TimerDelay(next - now), Timer{TimerKind::kBubble, task.sequence}});
 }
@@ -702,15 +707,16 @@ void BubbleEngine::CheckInvariants() const {
   size_t active = 0;
   for (const auto& [id, bubble] : bubbles_) {
     PANAL_CHECK(bubble.tasks.size() <= kRangesPerBubbleMax + kRootRangesMax);
-    PANAL_CHECK(bubble.orphans.hits.size() <= static_cast<size_t>(options_.orphan_hits_max));
+    PANAL_CHECK(bubble.orphans == nullptr ||
+                bubble.orphans->hits.size() <= static_cast<size_t>(options_.orphan_hits_max));
     PANAL_CHECK(bubble.casts <= kCastsPerBubbleMax);
     PANAL_CHECK(bubble.forget_at >= bubble.deadline);
     for (const std::unique_ptr<Task>& task : bubble.tasks) {
-      PANAL_CHECK(task->finished == (active_.find(task->sequence) == active_.end()));
-      PANAL_CHECK(task->finished == (task->payload == nullptr));
-      PANAL_CHECK(task->finished || task->visiting || HasUnresolved(*task));
-      active += task->finished ? 0 : 1;
-      visiting += task->visiting ? 1 : 0;
+      PANAL_CHECK(task->finished() == (active_.find(task->sequence) == active_.end()));
+      const bool visits = !task->finished() && task->work->visiting;
+      PANAL_CHECK(task->finished() || visits || HasUnresolved(*task));
+      active += task->finished() ? 0 : 1;
+      visiting += visits ? 1 : 0;
       for (const Part& part : task->parts) open += part.open.size();
     }
   }

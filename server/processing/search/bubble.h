@@ -177,35 +177,43 @@ class BubbleEngine {
     uint32_t size() const { return end - begin; }
   };
 
-  struct Task {
-    Task(uint64_t sequence, const BubbleId& bubble, uint32_t limit)
-        : sequence(sequence), bubble(bubble), merger(limit) {}
+  // What a task needs until it is finished. Finished ones are many times as many.
+  struct Work {
+    explicit Work(uint32_t limit) : merger(limit) {}
 
-    const uint64_t sequence;
-    const BubbleId bubble;
+    std::shared_ptr<const CastPayload> payload;
     PeerId origin;
-    CastRange range;
     // Positions from here on are implausible, or beyond the budget: not cast, and unanswered.
     uint32_t reach = 0;
-    std::shared_ptr<const CastPayload> payload;  // Null when finished.
-    bool root = false;
-    PeerId parent;  // Meaningless for a root.
     std::vector<PeerId> further_parents;
     int hops = 0;
     absl::Time deadline;
     absl::Time flush_at = absl::InfiniteFuture();
     absl::Time armed_at = absl::InfiniteFuture();
     bool visiting = false;  // This peer's own visit belongs to the task and is not over.
-    bool finished = false;
-    absl::Time cast_at;   // When the parts were cast first.
-    absl::Duration pace;  // After which half of them were answered; zero: not yet.
-    std::vector<Part> parts;
+    absl::Time cast_at;     // When the parts were cast first.
+    absl::Duration pace;    // After which half of them were answered; zero: not yet.
     // Neighbors with a digest, and those of them that it does not rule out.
     uint32_t links = 0;
     uint32_t contacts = 0;
-    uint32_t unanswered = 0;
     Tally pending;  // Without hits; those are in `merger`.
     HitMerger merger;
+  };
+
+  struct Task {
+    Task(uint64_t sequence, const BubbleId& bubble, uint32_t limit)
+        : sequence(sequence), bubble(bubble), work(std::make_unique<Work>(limit)) {}
+
+    const uint64_t sequence;
+    const BubbleId bubble;
+    CastRange range;
+    bool root = false;
+    PeerId parent;  // Meaningless for a root.
+    std::vector<Part> parts;
+    uint32_t unanswered = 0;
+    std::unique_ptr<Work> work;  // Null when finished.
+
+    bool finished() const { return work == nullptr; }
   };
 
   struct Bubble {
@@ -217,7 +225,8 @@ class BubbleEngine {
     absl::Time deadline = absl::InfinitePast();
     absl::Time forget_at = absl::InfinitePast();
     std::vector<std::unique_ptr<Task>> tasks;
-    Tally orphans;  // What could not be delivered; attached to the next cast.
+    // What could not be delivered; attached to the next cast. Null: nothing.
+    std::unique_ptr<Tally> orphans;
     size_t active = 0;
     // For others: casts sent, and positions in them when they were cast first.
     uint32_t casts = 0;
@@ -291,7 +300,8 @@ class BubbleEngine {
   void Process(Task& task, absl::Time now, Outputs& outputs);
   void FinishIfDone(Task& task, absl::Time now, Outputs& outputs);
   void Finish(Bubble& bubble, Task& task, absl::Time now, Outputs& outputs);
-  static Tally TakePending(Task& task);
+  static Tally TakeOrphans(Bubble& bubble);
+  static Tally TakePending(Work& work);
   // `unanswered` only with a final answer: positions given up must not count twice.
   static void SendAnswer(const PeerId& to, const Task& task, Tally tally, bool final,
                          uint32_t unanswered, Outputs& outputs);
@@ -300,7 +310,7 @@ class BubbleEngine {
   static bool HasUnresolved(const Task& task);
 
   const PeerId self_;
-  const SearchOptions options_;
+  const SearchOptions& options_;
   const Neighbors& neighbors_;
   const NeighborDigests& digests_;
   const BubbleSizes& sizes_;

@@ -13,10 +13,12 @@
 namespace panal {
 
 void BubbleEngine::Consult(Bubble& bubble, Task& task, absl::Time now, Outputs& outputs) {
-  if (task.range.consult == 0 || task.finished || bubble.consulted) return;
+  if (task.range.consult == 0 || task.finished() || bubble.consulted) return;
   bubble.consulted = true;
-  if (task.hops >= kCastHopsMax || kHopShare * (task.deadline - now) < kPartTimeMin) return;
-  const absl::StatusOr<Query> query = Query::Parse(std::get<QueryPayload>(*task.payload).query);
+  if (task.work->hops >= kCastHopsMax || kHopShare * (task.work->deadline - now) < kPartTimeMin)
+    return;
+  const absl::StatusOr<Query> query =
+      Query::Parse(std::get<QueryPayload>(*task.work->payload).query);
   if (!query.ok()) return;
   const DigestQuery asked(*query);
   if (!asked.digestible()) return;
@@ -34,15 +36,15 @@ void BubbleEngine::Consult(Bubble& bubble, Task& task, absl::Time now, Outputs& 
   }
   std::sort(ranked.begin(), ranked.end());
   for (const auto& [rank, neighbor] : ranked) {
-    if (task.links == task.range.consult) break;
+    if (task.work->links == task.range.consult) break;
     // Those are visited, or told to: what they keep is counted with them.
-    if (neighbor == task.origin || (!task.root && neighbor == task.parent)) continue;
+    if (neighbor == task.work->origin || (!task.root && neighbor == task.parent)) continue;
     if (has_part(neighbor)) continue;
     const std::optional<bool> may = digests_.MayMatch(neighbor, asked);
     if (!may) continue;
-    ++task.links;
+    ++task.work->links;
     if (!*may) continue;
-    ++task.contacts;
+    ++task.work->contacts;
     if (conduct_.HasCredit(neighbor) && !conduct_.IsSuspect(neighbor, now) &&
         !conduct_.RefusedLately(neighbor, now)) {
       task.parts.push_back({.begin = 0, .end = 1, .tried = {neighbor}, .contact = true});
@@ -64,10 +66,10 @@ void BubbleEngine::CountContact(const Answer& answer, Part& part, Tally& tally) 
 }
 
 uint32_t BubbleEngine::Consulted(const Task& task) {
-  if (task.contacts == 0) return task.links;
+  if (task.work->contacts == 0) return task.work->links;
   uint64_t answered = 0;
   for (const Part& part : task.parts) answered += part.contact ? part.consulted : 0;
-  return static_cast<uint32_t>(task.links * answered / task.contacts);
+  return static_cast<uint32_t>(task.work->links * answered / task.work->contacts);
 }
 
 void BubbleEngine::CountConsulted(const Answer& answer, uint32_t consult, Part& part,

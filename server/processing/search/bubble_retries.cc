@@ -12,7 +12,7 @@ std::optional<PeerId> BubbleEngine::NextFor(const Task& task, const Part& part,
                                             absl::Time now) const {
   const bool may = part.tried.size() < static_cast<size_t>(options_.range_tries_max) &&
                    !task.range.everyone && !part.contact &&
-                   kHopShare * (task.deadline - now) >= kPartTimeMin && CastsLeft(task) > 0;
+                   kHopShare * (task.work->deadline - now) >= kPartTimeMin && CastsLeft(task) > 0;
   if (!may) return std::nullopt;
   size_t preferred = 0;
   std::optional<PeerId> next;
@@ -53,10 +53,10 @@ uint32_t BubbleEngine::PaceSize(const Task& task, const Part& part) const {
 }
 
 absl::Time BubbleEngine::LateAt(const Task& task, const Part& part) const {
-  if (task.range.everyone || !std::holds_alternative<QueryPayload>(*task.payload)) {
+  if (task.range.everyone || !std::holds_alternative<QueryPayload>(*task.work->payload)) {
     return absl::InfiniteFuture();
   }
-  return part.cast_at + pace_.LateAfter(PaceSize(task, part), task.pace);
+  return part.cast_at + pace_.LateAfter(PaceSize(task, part), task.work->pace);
 }
 
 void BubbleEngine::NotePace(Task& task, const Part& part, absl::Time now) {
@@ -68,8 +68,8 @@ void BubbleEngine::NotePace(Task& task, const Part& part, absl::Time now) {
     parts += one.contact ? 0 : 1;
     done += one.resolved && !one.contact ? 1 : 0;
   }
-  if (task.pace > absl::ZeroDuration() || 2 * done < parts) return;
-  task.pace = std::max(now - task.cast_at, absl::Milliseconds(1));
+  if (task.work->pace > absl::ZeroDuration() || 2 * done < parts) return;
+  task.work->pace = std::max(now - task.work->cast_at, absl::Milliseconds(1));
   for (Part& one : task.parts) {
     if (!one.resolved) one.late_at = LateAt(task, one);
   }

@@ -92,7 +92,7 @@ class NeighborDigests {
 // What this peer tells its neighbors. Not thread-safe.
 class OwnDigest {
  public:
-  // `neighbors`, `sizes` and `tokens` must outlive this.
+  // All references must outlive this.
   OwnDigest(const SearchOptions& options, const Neighbors& neighbors, const BubbleSizes& sizes,
             Tokens& tokens);
 
@@ -126,7 +126,7 @@ class OwnDigest {
   absl::Time FlushAt() const;
   void Arm(absl::Time now, Outputs& outputs);
 
-  const SearchOptions options_;
+  const SearchOptions& options_;
   const Neighbors& neighbors_;
   const BubbleSizes& sizes_;
   Tokens& tokens_;

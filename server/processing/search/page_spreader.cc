@@ -87,7 +87,7 @@ void PageSpreader::StartNext(absl::Time now, Outputs& outputs) {
   if (Holds(now)) return;
   while (!queue_.empty() && spreads_.size() < static_cast<size_t>(options_.spreads_max)) {
     const uint32_t number = queue_.front();
-    queue_.pop_front();
+    queue_.erase(queue_.begin());
     OwnPage& own = pages_.find(number)->second;
     own.queued = false;
     auto it = spreads_.emplace(tokens_.Take(), Spread{}).first;

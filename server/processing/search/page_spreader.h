@@ -6,7 +6,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/time/time.h"
@@ -107,7 +107,7 @@ class PageSpreader {
   uint64_t SeedOf(uint32_t number, int round) const;
 
   const PeerId self_;
-  const SearchOptions options_;
+  const SearchOptions& options_;
   const Neighbors& neighbors_;
   const BubbleSizes& sizes_;
   Tokens& tokens_;
@@ -115,7 +115,7 @@ class PageSpreader {
   BubbleEngine& engine_;
   absl::btree_map<uint32_t, OwnPage> pages_;
   PagePtr peer_page_;
-  std::deque<uint32_t> queue_;
+  std::vector<uint32_t> queue_;  // In their order; few, but for a peer that publishes many.
   Spreads spreads_;
   absl::btree_map<uint64_t, uint64_t> loads_;       // Token of LoadPage -> spread.
   absl::Time hold_until_ = absl::InfiniteFuture();  // From the first page on.

@@ -19,15 +19,16 @@ namespace {
 class SearchCoreImpl final : public SearchCore {
  public:
   SearchCoreImpl(PeerId self, const SearchOptions& options, Random& random)
-      : sizes_(options),
+      : options_(options),
+        sizes_(options_),
         digests_(neighbors_),
-        own_digest_(options, neighbors_, sizes_, tokens_),
-        engine_(self, options, neighbors_, digests_, sizes_, random),
-        standing_(self, options, neighbors_),
-        visitor_(options, neighbors_, tokens_, standing_),
-        searcher_(options, neighbors_, digests_, sizes_, tokens_, random, engine_),
-        subscriber_(options, tokens_, random, searcher_, standing_),
-        spreader_(self, options, neighbors_, sizes_, tokens_, random, engine_) {}
+        own_digest_(options_, neighbors_, sizes_, tokens_),
+        engine_(self, options_, neighbors_, digests_, sizes_, random),
+        standing_(self, options_, neighbors_),
+        visitor_(options_, neighbors_, tokens_, standing_),
+        searcher_(options_, neighbors_, digests_, sizes_, tokens_, random, engine_),
+        subscriber_(options_, tokens_, random, searcher_, standing_),
+        spreader_(self, options_, neighbors_, sizes_, tokens_, random, engine_) {}
 
   void SetNeighbors(const std::vector<PeerId>& neighbors) override { neighbors_.Set(neighbors); }
 
@@ -203,6 +204,7 @@ class SearchCoreImpl final : public SearchCore {
     }
   }
 
+  const SearchOptions options_;  // The machines below refer to it.
   Neighbors neighbors_;
   Tokens tokens_;
   BubbleSizes sizes_;

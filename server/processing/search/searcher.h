@@ -135,7 +135,7 @@ class Searcher {
   uint32_t Missing(Search& search) const;
   absl::Time RoundDeadline(const Search& search, absl::Time now) const;
 
-  const SearchOptions options_;
+  const SearchOptions& options_;
   const Neighbors& neighbors_;
   const NeighborDigests& digests_;
   const BubbleSizes& sizes_;

@@ -108,7 +108,9 @@ void BubbleSizes::SetEstimate(const MeshEstimate& estimate) {
 
 void BubbleSizes::Advance(absl::Time now) {
   now_ = now;
-  while (!past_.empty() && past_.front().until < now) past_.pop_front();
+  auto live = std::find_if(past_.begin(), past_.end(),
+                           [now](const Past& past) { return past.until >= now; });
+  past_.erase(past_.begin(), live);
 }
 
 uint32_t BubbleSizes::MeshSize() const {

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "server/processing/core.h"
@@ -143,7 +143,7 @@ class BubbleSizes {
   double scale_ = 1;
   bool measured_ = false;
   absl::Time now_ = absl::InfinitePast();
-  std::deque<Past> past_;
+  std::vector<Past> past_;  // At most kShapesRememberedMax.
 };
 
 }  // namespace panal

@@ -32,7 +32,7 @@ inline constexpr size_t kViasMax = 3;
 // Not thread-safe.
 class StandingVisits {
  public:
-  // `neighbors` must outlive the object.
+  // All references must outlive the object.
   StandingVisits(PeerId self, const SearchOptions& options, const Neighbors& neighbors);
 
   // Keeps `query`, or renews it; `from` brought it, or this peer itself subscribed. False: no room.
@@ -78,7 +78,7 @@ class StandingVisits {
   static bool IsNew(Kept& kept, const Hit& hit);
 
   const PeerId self_;
-  const SearchOptions options_;
+  const SearchOptions& options_;
   const Neighbors& neighbors_;
   AllKept kept_;
   absl::btree_map<PeerId, int> brought_;  // How many standing queries came through whom.

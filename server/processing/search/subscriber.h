@@ -92,7 +92,7 @@ class Subscriber {
   void End(Subscriptions::iterator it);
   void EndBecause(Subscriptions::iterator it, SubscriptionEnd why, Outputs& outputs);
 
-  const SearchOptions options_;
+  const SearchOptions& options_;
   Tokens& tokens_;
   Random& random_;
   Searcher& searcher_;

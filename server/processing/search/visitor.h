@@ -88,7 +88,7 @@ class Visitor {
   // Lets `to` wait for a body that is asked for; false when none is.
   bool Wait(const PeerId& to, const PageWant& want);
 
-  const SearchOptions options_;
+  const SearchOptions& options_;
   const Neighbors& neighbors_;
   Tokens& tokens_;
   StandingVisits& standing_;
