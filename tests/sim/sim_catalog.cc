@@ -1,5 +1,6 @@
 #include "tests/sim/sim_catalog.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -40,26 +41,44 @@ bool IsSigned(const Frame& frame) {
   return payload == nullptr || (fine(payload->page) && fine(payload->peer_page));
 }
 
-std::vector<uint32_t> SimCatalog::Arrive(const Page& page, absl::Time now) {
+PagePtr RefreshedPages::Of(const Page& page, const PageHeader& header) {
+  PagePtr& newest = pages_[header.key];
+  if (newest == nullptr || newest->header != header) {
+    auto refreshed = std::make_shared<Page>(page);
+    refreshed->header = header;
+    newest = std::move(refreshed);
+  }
+  return newest;
+}
+
+std::vector<SimCatalog::Kept>::const_iterator SimCatalog::Seek(const PageKey& key) const {
+  return std::lower_bound(
+      pages_.begin(), pages_.end(), key,
+      [](const Kept& kept, const PageKey& wanted) { return kept.page->header.key < wanted; });
+}
+
+const SimCatalog::Kept* SimCatalog::Find(const PageKey& key) const {
+  auto it = Seek(key);
+  return it != pages_.end() && it->page->header.key == key ? &*it : nullptr;
+}
+
+std::vector<uint32_t> SimCatalog::Fresh(const Kept* before, Kept& kept, absl::Time now) {
   using Name = std::pair<RecordKind, absl::string_view>;
-  absl::btree_map<Name, std::pair<uint64_t, absl::Time>> before;
-  auto old = pages_.find(page.header.key);
-  if (old != pages_.end()) {
-    const std::vector<Record>& records = old->second->records;
+  absl::btree_map<Name, std::pair<uint64_t, absl::Time>> known;
+  if (before != nullptr) {
+    const std::vector<Record>& records = before->page->records;
     for (size_t i = 0; i < records.size(); ++i) {
-      before[{records[i].kind, records[i].name}] = {records[i].version,
-                                                    arrived_[page.header.key][i]};
+      known[{records[i].kind, records[i].name}] = {records[i].version, before->arrived[i]};
     }
   }
-  std::vector<absl::Time> times;
   std::vector<uint32_t> fresh;
-  for (const Record& record : page.records) {
-    auto known = before.find({record.kind, record.name});
-    const bool same = known != before.end() && known->second.first >= record.version;
-    if (!same) fresh.push_back(static_cast<uint32_t>(times.size()));
-    times.push_back(same ? known->second.second : now);
+  kept.arrived.reserve(kept.page->records.size());
+  for (const Record& record : kept.page->records) {
+    auto old = known.find({record.kind, record.name});
+    const bool same = old != known.end() && old->second.first >= record.version;
+    if (!same) fresh.push_back(static_cast<uint32_t>(kept.arrived.size()));
+    kept.arrived.push_back(same ? old->second.second : now);
   }
-  arrived_[page.header.key] = std::move(times);
   return fresh;
 }
 
@@ -68,32 +87,35 @@ PageOutcome SimCatalog::Store(const PagePtr& page, bool has_body, absl::Time now
   const PageHeader& header = page->header;
   PANAL_CHECK(IsSigned(header));
   if (header.expires_ms <= ToMilliseconds(now)) return PageOutcome::kStale;
-  auto it = pages_.find(header.key);
-  bool here = it != pages_.end();
-  if (here && header.version < it->second->header.version) return PageOutcome::kStale;
-  bool same = here && header.version == it->second->header.version &&
-              header.body_hash == it->second->header.body_hash;
+  auto place = pages_.begin() + (Seek(header.key) - pages_.cbegin());
+  Kept* old = place != pages_.end() && place->page->header.key == header.key ? &*place : nullptr;
+  if (old != nullptr && header.version < old->page->header.version) return PageOutcome::kStale;
+  bool same = old != nullptr && header.version == old->page->header.version &&
+              header.body_hash == old->page->header.body_hash;
   if (!has_body && !same) return PageOutcome::kBodyMissing;
-  if (!here && header.key.publisher != owner_) {
+  if (old == nullptr && header.key.publisher != owner_) {
     if (kept_ >= kept_max_) return PageOutcome::kFull;
     ++kept_;
   }
   if (has_body) {
-    std::vector<uint32_t> came = Arrive(*page, now);
+    Kept kept{page, {}};
+    std::vector<uint32_t> came = Fresh(old, kept, now);
     if (fresh != nullptr) *fresh = std::move(came);
-    pages_[header.key] = page;
-  } else if (header.expires_ms > it->second->header.expires_ms) {
-    auto refreshed = std::make_shared<Page>(*it->second);
-    refreshed->header = header;
-    it->second = std::move(refreshed);
+    if (old == nullptr) {
+      pages_.insert(place, std::move(kept));
+    } else {
+      *old = std::move(kept);
+    }
+  } else if (header.expires_ms > old->page->header.expires_ms) {
+    old->page = refreshed_.Of(*old->page, header);
   }
   return PageOutcome::kKept;
 }
 
 PagePtr SimCatalog::Load(const PageKey& key, absl::Time now) const {
-  auto it = pages_.find(key);
-  if (it == pages_.end() || it->second->header.expires_ms <= ToMilliseconds(now)) return nullptr;
-  return it->second;
+  const Kept* kept = Find(key);
+  if (kept == nullptr || kept->page->header.expires_ms <= ToMilliseconds(now)) return nullptr;
+  return kept->page;
 }
 
 IndexAnswered SimCatalog::Search(const QueryIndex& query, absl::Time now) {
@@ -102,14 +124,14 @@ IndexAnswered SimCatalog::Search(const QueryIndex& query, absl::Time now) {
   PANAL_CHECK(parsed.ok());
   IndexAnswered answer{.token = query.token};
   HitLimit limit(query.limit);
-  for (const auto& [key, page] : pages_) {
+  for (const auto& [page, arrived] : pages_) {
     if (page->header.expires_ms <= ToMilliseconds(now)) continue;
-    const std::vector<absl::Time>& arrived = arrived_[key];
+    const PeerId& publisher = page->header.key.publisher;
     for (size_t i = 0; i < page->records.size(); ++i) {
       const Record& record = page->records[i];
       if (now - arrived[i] > query.arrived_within) continue;
-      if (!Matches(*parsed, record, key.publisher)) continue;
-      Hit hit{record, {key.publisher, AddressesOf(key.publisher)}, VersionOf(key.publisher)};
+      if (!Matches(*parsed, record, publisher)) continue;
+      Hit hit{record, {publisher, AddressesOf(publisher)}, VersionOf(publisher)};
       const HitLimit::Verdict verdict = limit.Take(hit);
       if (verdict == HitLimit::Verdict::kTaken) answer.hits.push_back(std::move(hit));
       if (verdict != HitLimit::Verdict::kFull) continue;
@@ -136,10 +158,10 @@ StandingMatched SimCatalog::Match(const MatchStanding& match) const {
 }
 
 bool SimCatalog::HasMatch(const Query& query, absl::Time now) const {
-  for (const auto& [key, page] : pages_) {
+  for (const auto& [page, arrived] : pages_) {
     if (page->header.expires_ms <= ToMilliseconds(now)) continue;
     for (const Record& record : page->records) {
-      if (Matches(query, record, key.publisher)) return true;
+      if (Matches(query, record, page->header.key.publisher)) return true;
     }
   }
   return false;
@@ -147,7 +169,7 @@ bool SimCatalog::HasMatch(const Query& query, absl::Time now) const {
 
 std::vector<uint32_t> SimCatalog::DigestHashes(absl::Time now) const {
   std::vector<uint32_t> hashes;
-  for (const auto& [key, page] : pages_) {
+  for (const auto& [page, arrived] : pages_) {
     if (page->header.expires_ms <= ToMilliseconds(now)) continue;
     for (const Record& record : page->records) {
       ForEachDigestHash(record, [&](uint32_t hash) { hashes.push_back(hash); });
@@ -158,22 +180,22 @@ std::vector<uint32_t> SimCatalog::DigestHashes(absl::Time now) const {
 
 std::vector<PagePtr> SimCatalog::OwnPages() const {
   std::vector<PagePtr> own;
-  for (const auto& [key, page] : pages_) {
-    if (key.publisher == owner_) own.push_back(page);
+  for (const auto& [page, arrived] : pages_) {
+    if (page->header.key.publisher == owner_) own.push_back(page);
   }
   return own;
 }
 
 std::vector<std::string> SimCatalog::AddressesOf(const PeerId& publisher) const {
-  auto it = pages_.find(PageKey{publisher, kPeerPageNumber});
-  if (it == pages_.end() || it->second->records.empty()) return {};
-  return it->second->records.front().addresses;
+  const Kept* kept = Find({publisher, kPeerPageNumber});
+  if (kept == nullptr || kept->page->records.empty()) return {};
+  return kept->page->records.front().addresses;
 }
 
 uint64_t SimCatalog::VersionOf(const PeerId& publisher) const {
-  auto it = pages_.find(PageKey{publisher, kPeerPageNumber});
-  if (it == pages_.end() || it->second->records.empty()) return 0;
-  return it->second->records.front().version;
+  const Kept* kept = Find({publisher, kPeerPageNumber});
+  if (kept == nullptr || kept->page->records.empty()) return 0;
+  return kept->page->records.front().version;
 }
 
 }  // namespace panal::sim

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/model/frame.h"
@@ -29,10 +30,27 @@ bool IsSigned(const Frame& frame);
 // Milliseconds since 1970, as pages have them.
 uint64_t ToMilliseconds(absl::Time time);
 
+// Pages as their newest refresh left them, so that all who keep one share it.
+class RefreshedPages {
+ public:
+  // `page` under `header`.
+  PagePtr Of(const Page& page, const PageHeader& header);
+
+ private:
+  absl::btree_map<PageKey, PagePtr> pages_;
+};
+
 class SimCatalog {
  public:
-  // `kept_max`: pages of other publishers.
-  SimCatalog(const PeerId& owner, size_t kept_max) : owner_(owner), kept_max_(kept_max) {}
+  // A page, and when its records came here or changed, by their place.
+  struct Kept {
+    PagePtr page;
+    absl::InlinedVector<absl::Time, 1> arrived;
+  };
+
+  // `kept_max`: pages of other publishers. `refreshed` must outlive the catalog.
+  SimCatalog(const PeerId& owner, size_t kept_max, RefreshedPages& refreshed)
+      : owner_(owner), kept_max_(kept_max), refreshed_(refreshed) {}
 
   // What StorePage brings about (data/catalog, C2).
   // `fresh`, where it is given: the places of the records that are new here, or newer.
@@ -50,22 +68,25 @@ class SimCatalog {
   // Own pages, ascending by number.
   std::vector<PagePtr> OwnPages() const;
 
-  // Everything that is kept, expired or not.
-  const absl::btree_map<PageKey, PagePtr>& pages() const { return pages_; }
+  // Everything that is kept, expired or not, ascending by key.
+  const std::vector<Kept>& pages() const { return pages_; }
 
   uint64_t evaluated() const { return evaluated_; }
 
  private:
+  // The first that does not come before `key`.
+  std::vector<Kept>::const_iterator Seek(const PageKey& key) const;
+  const Kept* Find(const PageKey& key) const;
   std::vector<std::string> AddressesOf(const PeerId& publisher) const;
-  // What `page` brings: notes when, and returns the places.
-  std::vector<uint32_t> Arrive(const Page& page, absl::Time now);
+  // What `page` brings in the place of `before`, which may be null: the places of it.
+  static std::vector<uint32_t> Fresh(const Kept* before, Kept& page, absl::Time now);
   uint64_t VersionOf(const PeerId& publisher) const;
 
   const PeerId owner_;
   const size_t kept_max_;
-  absl::btree_map<PageKey, PagePtr> pages_;
-  // When the records of a page came here or changed, by their place.
-  absl::btree_map<PageKey, std::vector<absl::Time>> arrived_;
+  RefreshedPages& refreshed_;
+  // A sorted vector of pages that are shared: the pages of 100,000 catalogs are most of them.
+  std::vector<Kept> pages_;
   size_t kept_ = 0;
   uint64_t evaluated_ = 0;
 };

@@ -125,6 +125,11 @@ const SearchResult& Simulation::ResultOf(uint64_t request) const {
   return it->second.result;
 }
 
+void Simulation::ForgetSearch(uint64_t request) {
+  PANAL_CHECK(ResultOf(request).done);
+  impl_->searches_.erase(request);
+}
+
 std::optional<PageSpread> Simulation::SpreadOf(PeerIndex peer, uint32_t number) const {
   const auto& spreads = impl_->peers_[peer].spreads;
   auto it = spreads.find(number);
@@ -232,7 +237,8 @@ std::string Simulation::CheckPages() const {
   std::string wrong;
   const uint64_t now_ms = ToMilliseconds(impl_->now_);
   for (PeerIndex keeper : Live()) {
-    for (const auto& [key, page] : impl_->peers_[keeper].catalog->pages()) {
+    for (const auto& [page, arrived] : impl_->peers_[keeper].catalog->pages()) {
+      const PageKey& key = page->header.key;
       std::optional<PeerIndex> publisher = IndexOf(key.publisher);
       if (!IsSigned(page->header))
         absl::StrAppend(&wrong, "peer ", keeper, " keeps a forged page; ");

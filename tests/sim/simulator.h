@@ -185,6 +185,8 @@ class Simulation {
                        const SearchArguments& arguments = {});
   void CancelSearch(PeerIndex peer, uint64_t request);
   const SearchResult& ResultOf(uint64_t request) const;
+  // Frees the result of a search that is done; it may not be asked for any more.
+  void ForgetSearch(uint64_t request);
   // The newest PageSpread of an own page, if any came.
   std::optional<PageSpread> SpreadOf(PeerIndex peer, uint32_t number) const;
   // Live peers that hold an unexpired page with a body, its publisher included.

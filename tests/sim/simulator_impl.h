@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -76,7 +77,9 @@ class Simulation::Impl {
     std::unique_ptr<SimCatalog> catalog;
     absl::btree_map<PeerIndex, uint64_t> links;  // Connection of each link that is up here.
     absl::btree_set<PeerIndex> dialling;
-    std::vector<PeerContact> remembered;
+    // Shared, where it did not change: many remember the same.
+    std::shared_ptr<const PeerContact> contact;
+    std::vector<std::shared_ptr<const PeerContact>> remembered;
     Slowness slowness;
     absl::Time catalog_free = absl::InfinitePast();  // One at a time: when its work is done.
     uint32_t next_page = kPeerPageNumber + 1;
@@ -150,7 +153,7 @@ class Simulation::Impl {
     peer.id = MakeId(random_.Bytes(PeerId::kSize), index);
     peer.address = absl::StrCat("p", index, ":7401");
     peer.capacity = add.capacity;
-    peer.catalog = std::make_unique<SimCatalog>(peer.id, options_.catalog_pages_max);
+    peer.catalog = std::make_unique<SimCatalog>(peer.id, options_.catalog_pages_max, refreshed_);
     std::vector<PeerContact> known;
     for (PeerIndex other : add.known) known.push_back(ContactOf(other));
     StartPeer(index, std::move(known));
@@ -211,7 +214,9 @@ class Simulation::Impl {
     SimPeer& peer = peers_[index];
     PANAL_CHECK(!peer.live);
     if (moved) peer.address = absl::StrCat("p", index, "-", peer.life, ":7401");
-    StartPeer(index, peer.remembered);
+    std::vector<PeerContact> known;
+    for (const auto& contact : peer.remembered) known.push_back(*contact);
+    StartPeer(index, std::move(known));
     if (moved && peer.next_page > kPeerPageNumber + 1) PublishPeerPage(index);
   }
 
@@ -222,7 +227,7 @@ class Simulation::Impl {
     PANAL_CHECK(!peer.live);
     ResetLinksOf(index);
     if (new_key) peer.id = MakeId(random_.Bytes(PeerId::kSize), index);
-    peer.catalog = std::make_unique<SimCatalog>(peer.id, options_.catalog_pages_max);
+    peer.catalog = std::make_unique<SimCatalog>(peer.id, options_.catalog_pages_max, refreshed_);
     peer.remembered.clear();
     peer.next_page = kPeerPageNumber + 1;
     peer.spreads.clear();
@@ -577,12 +582,12 @@ class Simulation::Impl {
   void Perform(PeerIndex, const T&) {}
 
   void Perform(PeerIndex index, const RememberPeers& remember) {
-    std::vector<PeerContact>& kept = peers_[index].remembered;
+    std::vector<std::shared_ptr<const PeerContact>>& kept = peers_[index].remembered;
     for (const PeerContact& contact : remember.peers) {
       kept.erase(std::remove_if(kept.begin(), kept.end(),
-                                [&](const PeerContact& old) { return old.id == contact.id; }),
+                                [&](const auto& old) { return old->id == contact.id; }),
                  kept.end());
-      kept.insert(kept.begin(), contact);  // Most recently seen first.
+      kept.insert(kept.begin(), Share(contact));  // Most recently seen first.
     }
   }
 
@@ -660,6 +665,16 @@ class Simulation::Impl {
     return {peers_[index].id, {peers_[index].address}};
   }
 
+  std::shared_ptr<const PeerContact> Share(const PeerContact& contact) {
+    std::optional<PeerIndex> index = IndexOf(contact.id);
+    if (!index) return std::make_shared<const PeerContact>(contact);
+    std::shared_ptr<const PeerContact>& shared = peers_[*index].contact;
+    if (shared == nullptr || *shared != contact) {
+      shared = std::make_shared<const PeerContact>(contact);
+    }
+    return shared;
+  }
+
   std::optional<PeerIndex> FirstLive() const {
     for (PeerIndex i = 0; i < peers_.size(); ++i) {
       if (peers_[i].live && !peers_[i].leaving) return i;
@@ -697,7 +712,7 @@ class Simulation::Impl {
   Random random_;
   absl::Time now_;
   std::vector<Event> events_;  // A heap.
-  std::vector<std::function<void()>> actions_;
+  std::deque<std::function<void()>> actions_;
   std::vector<uint32_t> free_slots_;
   uint64_t next_sequence_ = 0;
   uint64_t event_count_ = 0;
@@ -710,6 +725,7 @@ class Simulation::Impl {
   absl::btree_set<std::pair<PeerIndex, PeerIndex>> cut_;
   absl::btree_map<PeerIndex, size_t> side_;
   absl::btree_set<PeerIndex> muted_;
+  RefreshedPages refreshed_;
   absl::btree_map<uint64_t, PendingSearch> searches_;
   uint64_t next_request_ = 1;
   absl::btree_map<std::string, absl::btree_set<PeerIndex>> evaluated_by_;

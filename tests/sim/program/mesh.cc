@@ -182,9 +182,14 @@ Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
   const int queries = static_cast<int>(probes.size());
   Searched searched;
   searched.misses.records = static_cast<int>(probes.front().records.size());
-  searched.misses.queries = queries;
   false_contacts_ = 0;
-  std::vector<PeerIndex> origins = SomeOf(sim_, 1);
+  const std::vector<PeerIndex> shuffled = SomeOf(sim_, 1);
+  // Where peers come and go some have ended meanwhile.
+  auto origin_of = [&](int query) {
+    size_t at = static_cast<size_t>(query) % shuffled.size();
+    while (!sim_.IsLive(shuffled[at])) at = (at + 1) % shuffled.size();
+    return shuffled[at];
+  };
   Traffic before = sim_.traffic();
   std::vector<double> latencies;
   // So many at once that all are over before pages are refreshed, which leaves further copies.
@@ -193,27 +198,33 @@ Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
     const int end = std::min(first + batch, queries);
     hops_max_ = 0;
     std::vector<uint64_t> requests;
+    std::vector<PeerIndex> origins;
     for (int query = first; query < end; ++query) {
-      requests.push_back(sim_.StartSearch(origins[query % origins.size()], probes[query].query,
+      origins.push_back(origin_of(query));
+      requests.push_back(sim_.StartSearch(origins.back(), probes[query].query,
                                           {.recall = recall,
                                            .timeout = absl::Seconds(20),
                                            .enough = static_cast<uint32_t>(parameters_.enough)}));
     }
     auto done = [&] {
-      return std::all_of(requests.begin(), requests.end(),
-                         [&](uint64_t request) { return sim_.ResultOf(request).done; });
+      for (size_t i = 0; i < requests.size(); ++i) {
+        if (!sim_.ResultOf(requests[i]).done && sim_.IsLive(origins[i])) return false;
+      }
+      return true;
     };
     PANAL_CHECK(sim_.RunUntil(done, absl::Seconds(25)));
     for (int query = first; query < end; ++query) {
       const SearchResult& result = sim_.ResultOf(requests[query - first]);
-      Judge(probes[query], result, query, searched);
+      if (!result.done) continue;  // Who asked has ended.
+      Judge(probes[query], result, searched.misses.queries++, searched);
       searched.depth_mean += hops_max_;
       searched.depth_max = std::max(searched.depth_max, hops_max_);
       latencies.push_back(absl::ToDoubleMilliseconds(result.elapsed));
+      sim_.ForgetSearch(requests[query - first]);
     }
   }
   Traffic after = sim_.traffic();
-  double count = queries;
+  const double count = searched.misses.queries;
   auto frames = [&](const std::string& kind) {
     return static_cast<double>(after.by_kind[kind].frames - before.by_kind[kind].frames) / count;
   };
