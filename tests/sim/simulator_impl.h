@@ -427,7 +427,7 @@ class Simulation::Impl {
     if (options_.tamper) delay += options_.tamper(from, at, send.frame);
     if (Chance(options_.loss) || delay == absl::InfiniteDuration()) return;
     if (options_.reorder_max > absl::ZeroDuration()) delay += random_.Unit() * options_.reorder_max;
-    auto frame = std::make_shared<const Frame>(std::move(send.frame));
+    auto frame = std::make_shared<Frame>(std::move(send.frame));
     Deliver(from, at, connection, frame, delay);
     if (Chance(options_.duplication)) Deliver(from, at, connection, frame, 2 * delay);
   }
@@ -435,8 +435,8 @@ class Simulation::Impl {
   // Draws nothing where the fault is switched off.
   bool Chance(double share) { return share > 0 && random_.Unit() < share; }
 
-  void Deliver(PeerIndex from, PeerIndex at, uint64_t connection,
-               std::shared_ptr<const Frame> frame, absl::Duration delay) {
+  void Deliver(PeerIndex from, PeerIndex at, uint64_t connection, std::shared_ptr<Frame> frame,
+               absl::Duration delay) {
     At(delay, [=, this, frame = std::move(frame)] {
       if (!connections_[connection].UpAt(at)) return;
       Trace(Mix64(frame->index()) ^ from);
@@ -445,7 +445,9 @@ class Simulation::Impl {
         ++forged_;
         return;
       }
-      Feed(at, FrameReceived{peers_[from].id, *frame});
+      // One that comes twice is copied.
+      const bool last = frame.use_count() == 1;
+      Feed(at, FrameReceived{peers_[from].id, last ? std::move(*frame) : *frame});
     });
   }
 

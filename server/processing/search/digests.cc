@@ -57,6 +57,7 @@ void NeighborDigests::OnDelta(const PeerId& from, const DigestDelta& delta, absl
     return;
   }
   kept.version = delta.version;
+  kept.added.reserve(kept.added.size() + delta.hashes.size());  // No more: they grow rarely.
   kept.added.insert(kept.added.end(), delta.hashes.begin(), delta.hashes.end());
   std::sort(kept.added.begin(), kept.added.end());
 }
