@@ -101,6 +101,40 @@ std::string WriteFile(const std::string& text) {
   return path;
 }
 
+// The one peer of a mesh has nobody to walk to.
+TEST(Walk, EndsWhereItBeganWithoutLinks) {
+  Random random(3);
+
+  Walked walked = Walk(Graph{.neighbors = {{}}}, 0, 32, 5, random);
+
+  EXPECT_EQ(walked.messages, 0u);
+  EXPECT_THAT(walked.visited, ElementsAre(0u));
+}
+
+TEST(Zipf, DrawsRanksByTheirPowerAndAllAlikeForZero) {
+  Random random(1);
+  std::vector<int> steep(4, 0), flat(4, 0);
+  for (int i = 0; i < 25'000; ++i) {
+    ++steep[Zipf(4, 1).Draw(random)];
+    ++flat[Zipf(4, 0).Draw(random)];
+  }
+
+  // 1 + 1/2 + 1/3 + 1/4 = 25/12.
+  for (int rank = 0; rank < 4; ++rank) {
+    EXPECT_NEAR(steep[rank], 12'000 / (rank + 1), 300) << rank;
+    EXPECT_NEAR(flat[rank], 6250, 300) << rank;
+  }
+}
+
+TEST(SomeOf, LeavesOneUnlessAllAreAskedFor) {
+  Mesh mesh({.experiment = "x", .peers = 3}, LinksOnly(false));
+  mesh.Grow();
+
+  EXPECT_EQ(SomeOf(mesh.sim(), 0.99).size(), 2u);
+  EXPECT_EQ(SomeOf(mesh.sim(), 1).size(), 3u);
+  EXPECT_EQ(SomeOf(mesh.sim(), 0).size(), 0u);
+}
+
 TEST(ReadGraph, KeepsTheLargestComponentAndNoRepeats) {
   auto graph = ReadGraph(WriteFile("6\n0\t1\n1\t0\n4\t5\n5\t3\n3\t4\n3\t3\n"));
 
@@ -170,6 +204,22 @@ TEST(RunRecall, KeepsThePromiseInEveryMix) {
   }
 }
 
+TEST(RunRecall, KeepsThePromiseOfEveryRankOfZipf) {
+  Parameters parameters{.experiment = "recall",
+                        .peers = 100,
+                        .recalls = {0.9},
+                        .trials = 2500,
+                        .zipf = 1,
+                        .digests = false};
+
+  const Row row = RunRecall(parameters).front();
+
+  // The popular are published by several, so that fewer of them are missed.
+  EXPECT_EQ(std::get<int64_t>(Get(row, "pairs")), 2500);
+  EXPECT_LE(std::get<double>(Get(row, "measured_miss_high")),
+            std::get<double>(Get(row, "promised_miss")));
+}
+
 double Frames(const Row& row) {
   return std::get<double>(Get(row, "messages_per_query")) +
          std::get<double>(Get(row, "contacts_per_query"));
@@ -237,6 +287,71 @@ TEST(RunHostile, SilentAndLatePeersCostLittleTime) {
 
     EXPECT_LE(std::get<double>(Get(row, "latency_ms")), 3 * honest) << variant;
     EXPECT_EQ(std::get<double>(Get(row, "complete")), 1) << variant;
+  }
+}
+
+Row RunVariant(const std::string& variant, double fail) {
+  return RunHostile({.experiment = "hostile",
+                     .peers = 100,
+                     .recalls = {0.99},
+                     .trials = 900,
+                     .fail = fail,
+                     .variant = variant})
+      .front();
+}
+
+// Whoever resends all it ever sent, one second and half a minute later, costs frames, no recall.
+TEST(RunHostile, ReplayedFramesCostNoRecall) {
+  const Row row = RunVariant("replay", 0.1);
+
+  EXPECT_LE(std::get<double>(Get(row, "measured_miss")), 0.01);
+  EXPECT_EQ(std::get<double>(Get(row, "complete")), 1);
+  EXPECT_LE(std::get<double>(Get(row, "size_error")), 0.15);
+}
+
+// Who passes on expired, older and forged pages, and answers with what was: something is found of
+// every record, now and then in its old version, and only there.
+TEST(RunHostile, StalePagesCostNoRecall) {
+  // Those that the later bubble did not visit keep the older version until it expires.
+  EXPECT_LE(std::get<double>(Get(RunVariant("stale", 0), "stale")), 0.01);
+
+  const Row row = RunVariant("stale", 0.1);
+
+  EXPECT_LE(std::get<double>(Get(row, "measured_miss")), 0.01);
+  EXPECT_GT(std::get<double>(Get(row, "stale")), 0.01);
+  EXPECT_LE(std::get<double>(Get(row, "stale")), 0.2);
+}
+
+// A claim of eight times the capacity draws eight times the links and queries, and no more.
+TEST(RunHostile, AFalseCapacityDrawsItsShareOfLinksAndQueries) {
+  const Row row = RunVariant("capacity", 0.1);
+
+  const double hostile = std::get<double>(Get(row, "hostile"));
+  const double most = 8 * hostile / (8 * hostile + 1 - hostile);
+  EXPECT_LE(std::get<double>(Get(row, "hostile_links")), most + 0.02);
+  EXPECT_GE(std::get<double>(Get(row, "hostile_links")), 2 * hostile);
+  EXPECT_LE(std::get<double>(Get(row, "hostile_queries")), most + 0.1);
+  EXPECT_LE(std::get<double>(Get(row, "measured_miss")), 0.01);
+}
+
+TEST(RunBaseline, SaysWhatIsWrongWithAGraph) {
+  Parameters parameters{.experiment = "baseline", .graph = WriteFile("x")};
+
+  EXPECT_THAT(RunBaseline(parameters).status().message(), HasSubstr("number of nodes"));
+}
+
+TEST(RunBaseline, ReadsAGraphAndNamesItPlainly) {
+  Parameters parameters{.experiment = "baseline", .recalls = {0.9}, .trials = 100};
+  parameters.graph = WriteFile("4\n0 1\n1 2\n2 0\n");
+
+  const auto rows = RunBaseline(parameters);
+
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_EQ(rows->size(), 6u);  // Three ways, with one copy and with as many as Panal makes.
+  for (const Row& row : *rows) {
+    EXPECT_EQ(std::get<int64_t>(Get(row, "peers")), 3);
+    EXPECT_EQ(std::get<std::string>(Get(row, "graph")), "graph.txt");
+    EXPECT_LE(std::get<double>(Get(row, "measured_miss")), 0.1);
   }
 }
 

@@ -209,10 +209,10 @@ TEST(AccountScenario, ClaimsAreExactWhereNothingIsLost) {
   }
 }
 
-TEST(AccountScenario, NothingIsClaimedThatWasNotDoneUnderLossAndCrashes) {
+TEST(AccountScenario, NothingIsClaimedThatWasNotDoneUnderLossReplaysAndCrashes) {
   SimulationOptions options = Watched(49);
-  options.loss =
-      0.03;  // Not doubled: a link never brings a frame twice, and nothing guards against it.
+  options.loss = 0.03;
+  options.duplication = 0.1;  // As a peer does that replays what it sent.
   Simulation sim(options);
   SCOPED_TRACE(ReplayLine(sim));
   std::vector<PeerIndex> peers = sim.AddPeers(100);

@@ -8,9 +8,7 @@
 namespace panal::sim {
 namespace {
 
-// As HyParView section 5: so many membership cycles pass before the failure, so many broadcasts
-// follow it.
-constexpr int kCyclesBefore = 50;
+// As HyParView section 5: so many broadcasts follow the failure.
 constexpr int kBroadcasts = 1000;
 // The paper's broadcasts come one after the other with no cycle in between; here time passes, since
 // failures are noticed and mended in time. Guess.
@@ -21,17 +19,9 @@ constexpr int kHealingProbes = 10;
 constexpr absl::Duration kHealingMax = absl::Minutes(20);
 
 SimulationOptions OptionsOf(const Parameters& parameters) {
-  SimulationOptions options;
+  SimulationOptions options = LinksOnly(parameters.variant == "hyparview");
   options.crash_notice = kRefusalTime;
   options.dial_timeout = kRefusalTime;
-  // Nothing is measured here: no rounds.
-  options.core.measure.idle_interval = absl::Hours(10);
-  options.core.measure.round_gap = absl::Hours(1);
-  if (parameters.variant != "hyparview") return options;
-  MembershipOptions& membership = options.core.membership;
-  membership.active_view_size = 5;
-  membership.active_view_slack = 0;
-  membership.passive_view_size = 30;
   return options;
 }
 
@@ -114,6 +104,24 @@ void AddStanding(Row& row, Simulation& sim) {
   row.Add("flood_hops", int64_t{flood.hops});
 }
 
+// What it costs to ask everyone once, as Panal does: the frames that carry the query, and those that
+// carry the answers back, beside Plumtree's Table 1 (section 4.3: payload, control, total).
+void AddBubble(Row& row, Simulation& sim) {
+  Traffic before = sim.traffic();
+  SearchResult result =
+      sim.Search(sim.RandomLive(), "everyone", {.recall = 1, .timeout = absl::Minutes(1)});
+  Traffic after = sim.traffic();
+  auto frames = [&](const char* kind) {
+    return static_cast<int64_t>(after.by_kind[kind].frames - before.by_kind[kind].frames);
+  };
+  const auto others = static_cast<double>(std::max<size_t>(sim.LiveCount(), 2) - 1);
+  row.Add("bubble_reached", static_cast<int64_t>(result.summary.peers_reached));
+  row.Add("bubble_payload", frames("cast_query"));
+  row.Add("bubble_control", frames("answer"));
+  row.Add("bubble_redundancy", static_cast<double>(frames("cast_query")) / others - 1);
+  row.Add("bubble_ms", absl::ToDoubleMilliseconds(result.elapsed));
+}
+
 }  // namespace
 
 std::vector<Row> RunBroadcast(const Parameters& parameters) {
@@ -126,6 +134,7 @@ std::vector<Row> RunBroadcast(const Parameters& parameters) {
   row.Add("variant", parameters.variant.empty() ? "panal" : parameters.variant);
   row.Add("fail", parameters.fail);
   AddStanding(row, sim);
+  AddBubble(row, sim);
   double before = ReachOf(sim, kHealingProbes);
   for (PeerIndex peer : SomeOf(sim, parameters.fail)) sim.Crash(peer);
   absl::Time failed = sim.now();

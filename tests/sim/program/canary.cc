@@ -54,12 +54,14 @@ std::vector<Row> RunCanary(const Parameters& parameters) {
     if (step > 0) frames = FramesPerPeerMinute(sim, kIdle);
     Searched searched = mesh.SearchAll(SideOf(parameters.trials), parameters.recalls.front());
     Row row = BeginRow(parameters);
-    row.Add("drop", parameters.fail);
+    row.Add("trials", int64_t{parameters.trials});
+    row.Add("fail", parameters.fail);
     row.Add("minutes", absl::ToDoubleMinutes(step * kIdle));
     row.Add("recall", parameters.recalls.front());
     AddFactors(row, sim);
     row.Add("canary_frames_per_peer_minute", frames);
     AddSearched(row, searched, sim.random());
+    row.Add("copies_per_page", mesh.CopiesPerPage());
     EndRow(row, sim);
     rows.push_back(std::move(row));
   }

@@ -74,11 +74,13 @@ std::vector<Row> RunClasses(const Parameters& parameters) {
     for (double recall : parameters.recalls) {
       Searched searched = mesh.SearchEach(one.probes, recall);
       Row row = BeginRow(parameters);
+      row.Add("trials", int64_t{parameters.trials});
       row.Add("when", settled ? "settled" : "unsettled");
       row.Add("digests", parameters.digests ? "on" : "off");
       row.Add("class", one.name);
       row.Add("recall", recall);
       AddSearched(row, searched, sim.random());
+      row.Add("copies_per_page", mesh.CopiesPerPage());
       row.Add("digest_bytes_per_peer_minute", digest_bytes);
       EndRow(row, sim);
       rows.push_back(std::move(row));

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "tests/sim/program/parameters.h"
 
 namespace panal::sim {
@@ -25,8 +26,9 @@ std::vector<Row> RunHostile(const Parameters& parameters);
 // Sessions of peers begin and end for hours; recall of what live peers publish.
 std::vector<Row> RunChurn(const Parameters& parameters);
 std::vector<Row> RunClasses(const Parameters& parameters);
-// What flooding, expanding rings and random walks cost for the same recall; for comparison only.
-std::vector<Row> RunBaseline(const Parameters& parameters);
+// What flooding, expanding rings and random walks cost for the same recall, on Panal's links, on
+// HyParView's or on those of a file; for comparison only. Error: the file is no graph.
+absl::StatusOr<std::vector<Row>> RunBaseline(const Parameters& parameters);
 // Work of index and queries, by the clamped capacity of peers.
 std::vector<Row> RunLoad(const Parameters& parameters);
 // How much of what is published later is told to subscriptions, at once and at last, and what one

@@ -121,6 +121,7 @@ Walked Walk(const Graph& graph, uint32_t origin, int walkers, int steps, Random&
   for (int step = 0; step < steps; ++step) {
     for (auto& [now, before] : at) {
       const std::vector<uint32_t>& others = graph.neighbors[now];
+      if (others.empty()) continue;
       uint32_t next = others[random.Below(others.size())];
       if (next == before && others.size() > 1) next = others[random.Below(others.size())];
       before = std::exchange(now, next);

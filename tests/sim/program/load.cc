@@ -1,17 +1,58 @@
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/sim/program/experiments.h"
 #include "tests/sim/program/mesh.h"
 
 namespace panal::sim {
 namespace {
 
+// Pages that each peer publishes, for the same reason. Guess.
+constexpr int kPagesPerPeer = 2;
 // Searches of one run: so many that the noise of counting stays well below the unevenness. Guess.
 constexpr int kQueriesPerPeer = 20;
 
+constexpr absl::Duration kPublishSpacing = absl::Milliseconds(2);
+constexpr absl::Duration kSpreadTime = absl::Seconds(30);
+
 // What a peer should bear: its wanted links (docs/protocol/overlay.md).
 double ShareOf(double capacity) { return std::clamp(16 * capacity, 16.0, 128.0); }
+
+// How evenly `work` falls on the peers, by their shares.
+void AddFairness(Row& row, const std::string& prefix, const Mesh& mesh, std::vector<double> work) {
+  double mean = 0;
+  for (size_t peer = 0; peer < work.size(); ++peer) {
+    work[peer] /= ShareOf(mesh.capacities()[peer]);
+    mean += work[peer] / static_cast<double>(work.size());
+  }
+  row.Add(prefix + "jain", JainIndex(work));
+  row.Add(prefix + "p99_of_fair_share", Quantile(work, 0.99) / mean);
+  row.Add(prefix + "max_of_fair_share", Quantile(work, 1) / mean);
+}
+
+// Pages of others that each peer keeps, once every peer has published some.
+std::vector<double> PagesKept(Simulation& sim) {
+  std::vector<PageKey> keys;
+  for (int round = 0; round < kPagesPerPeer; ++round) {
+    for (PeerIndex peer = 0; peer < sim.size(); ++peer) {
+      const std::string name = absl::StrCat("page ", round, " of ", peer);
+      keys.push_back({sim.IdOf(peer), sim.Publish(peer, {FileRecord(name)}).front()});
+      sim.Run(kPublishSpacing);
+    }
+  }
+  sim.Run(kSpreadTime);
+  std::vector<double> kept(sim.size(), 0);
+  for (const PageKey& key : keys) {
+    for (PeerIndex holder : sim.HoldersOf(key)) {
+      if (sim.IdOf(holder) != key.publisher) ++kept[holder];
+    }
+  }
+  return kept;
+}
 
 }  // namespace
 
@@ -25,19 +66,16 @@ std::vector<Row> RunLoad(const Parameters& parameters) {
     before.push_back(static_cast<double>(mesh.sim().QueriesEvaluatedAt(peer)));
   }
   mesh.SearchAll(parameters.peers * kQueriesPerPeer, parameters.recalls.front());
-  std::vector<double> per_share;
+  std::vector<double> queries;
   for (PeerIndex peer = 0; peer < mesh.sim().size(); ++peer) {
-    double work = static_cast<double>(mesh.sim().QueriesEvaluatedAt(peer)) - before[peer];
-    per_share.push_back(work / ShareOf(mesh.capacities()[peer]));
+    queries.push_back(static_cast<double>(mesh.sim().QueriesEvaluatedAt(peer)) - before[peer]);
   }
-  double mean = 0;
-  for (double work : per_share) mean += work / static_cast<double>(per_share.size());
   Row row = BeginRow(parameters);
   row.Add("recall", parameters.recalls.front());
   row.Add("queries", int64_t{parameters.peers} * kQueriesPerPeer);
-  row.Add("jain", JainIndex(per_share));
-  row.Add("p99_of_fair_share", Quantile(per_share, 0.99) / mean);
-  row.Add("max_of_fair_share", Quantile(per_share, 1) / mean);
+  AddFairness(row, "", mesh, std::move(queries));
+  row.Add("pages", int64_t{parameters.peers} * kPagesPerPeer);
+  AddFairness(row, "pages_", mesh, PagesKept(mesh.sim()));
   EndRow(row, mesh.sim());
   return {row};
 }

@@ -2,6 +2,7 @@
 // seed.
 
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -12,7 +13,7 @@
 namespace panal::sim {
 namespace {
 
-using Run = std::vector<Row> (*)(const Parameters&);
+using Run = std::function<absl::StatusOr<std::vector<Row>>(const Parameters&)>;
 
 struct Experiment {
   const char* help;
@@ -70,8 +71,14 @@ int Main(int argc, char** argv) {
     sub->add_option("--fail", parameters.fail, "Share of the peers that fail")
         ->check(CLI::Range(0.0, 0.99));
     sub->add_option("--variant", parameters.variant,
-                    "broadcast: panal or hyparview; hostile: drop, late, counts, size or amplify")
-        ->check(CLI::IsMember({"panal", "hyparview", "drop", "late", "counts", "size", "amplify"}));
+                    "broadcast: panal or hyparview; hostile: what hostile peers do")
+        ->check(CLI::IsMember({"panal", "hyparview", "drop", "late", "counts", "size", "amplify",
+                               "stale", "replay", "capacity"}));
+    sub->add_option("--zipf", parameters.zipf,
+                    "recall, baseline: exponent of the popularity of records, and of queries")
+        ->check(CLI::Range(0.0, 5.0));
+    sub->add_option("--sessions", parameters.sessions, "churn: weibull or exponential")
+        ->check(CLI::IsMember({"weibull", "exponential"}));
     sub->add_option("--enough", parameters.enough,
                     "Hits after which a search ends; its misses say nothing then")
         ->check(CLI::Range(0, 10'000));
@@ -88,8 +95,12 @@ int Main(int argc, char** argv) {
   }
   CLI11_PARSE(app, argc, argv);
   parameters.experiment = app.get_subcommands().front()->get_name();
-  std::vector<Row> rows = Experiments().at(parameters.experiment).run(parameters);
-  std::fputs(Print(rows, format).c_str(), stdout);
+  const auto rows = Experiments().at(parameters.experiment).run(parameters);
+  if (!rows.ok()) {
+    std::fprintf(stderr, "panal-sim: %s\n", std::string(rows.status().message()).c_str());
+    return 1;
+  }
+  std::fputs(Print(*rows, format).c_str(), stdout);
   return 0;
 }
 

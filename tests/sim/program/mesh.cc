@@ -20,12 +20,16 @@ constexpr absl::Duration kGrowthStep = absl::Milliseconds(100);
 constexpr int kBatchesMax = 200;
 // Searches begin this far apart, so that many are under way at once without all in one instant.
 constexpr absl::Duration kSearchSpacing = absl::Milliseconds(20);
+// Pages are spread within seconds unless somebody is silent.
+constexpr absl::Duration kSpreadMax = absl::Minutes(2);
 
 SimulationOptions WithParameters(SimulationOptions options, const Parameters& parameters) {
   options.seed = parameters.seed;
   options.core.search.digests = parameters.digests;
   return options;
 }
+
+}  // namespace
 
 const char* NameOf(Mix mix) {
   switch (mix) {
@@ -38,8 +42,6 @@ const char* NameOf(Mix mix) {
   }
   return "";
 }
-
-}  // namespace
 
 Mesh::Mesh(const Parameters& parameters, SimulationOptions options)
     : parameters_(parameters), sim_([&] {
@@ -77,8 +79,9 @@ void Mesh::Grow() {
     size_t end = std::min<size_t>(sim_.size() + step, parameters_.peers);
     for (size_t known = sim_.size(); sim_.size() < end;) {
       AddOptions add{.capacity = NextCapacity()};
-      if (known > 0) add.contact = static_cast<PeerIndex>(sim_.random().Below(known));
       capacities_.push_back(add.capacity);
+      if (capacity_factor_) add.capacity *= capacity_factor_(static_cast<PeerIndex>(sim_.size()));
+      if (known > 0) add.contact = static_cast<PeerIndex>(sim_.random().Below(known));
       sim_.AddPeer(add);
     }
     sim_.Run(kGrowthStep);
@@ -100,19 +103,23 @@ bool Mesh::Settle(absl::Duration limit) {
   return false;
 }
 
-void Mesh::PublishOne(PeerIndex peer) {
-  std::string name = absl::StrCat(kCommonWord, " r", published_.size());
+void Mesh::PublishOne(PeerIndex peer) { PublishAs(peer, published_.size()); }
+
+void Mesh::PublishAs(PeerIndex peer, size_t rank) {
+  std::string name = absl::StrCat(kCommonWord, " r", rank);
   if (word_left_ > 0) {
     --word_left_;
     absl::StrAppend(&name, " ", word_);
   }
-  uint32_t page = sim_.Publish(peer, {FileRecord(name)}).front();
+  const Record record = FileRecord(name);
+  uint32_t page = sim_.Publish(peer, {record}).front();
   counted_.push_back(published_.size());
-  published_.push_back({std::move(name), peer, page});
+  published_.push_back({std::move(name), rank, peer, page, record.version});
 }
 
 PeerIndex Mesh::AddPublisher() {
-  AddOptions add{.capacity = NextCapacity(), .contact = sim_.RandomLive()};
+  AddOptions add{.capacity = NextCapacity()};
+  if (sim_.LiveCount() > 0) add.contact = sim_.RandomLive();
   capacities_.push_back(add.capacity);
   PeerIndex peer = sim_.AddPeer(add);
   PublishOne(peer);
@@ -126,42 +133,60 @@ void Mesh::AddWord(std::string word, int count) {
 
 void Mesh::PublishRecords(int count) {
   std::vector<PeerIndex> live = sim_.Live();
+  const Zipf ranks(count, parameters_.zipf);
   for (int i = 0; i < count; ++i) {
-    PublishOne(live[sim_.random().Below(live.size())]);
+    const PeerIndex peer = live[sim_.random().Below(live.size())];
+    PublishAs(peer, parameters_.zipf > 0 ? ranks.Draw(sim_.random()) : published_.size());
     sim_.Run(kSearchSpacing);
   }
+  AwaitSpread();
+}
+
+void Mesh::RepublishRecords() {
+  for (size_t at : counted_) {
+    Published& one = published_[at];
+    Record record = FileRecord(one.name);
+    record.version = ++one.version;
+    sim_.Republish(one.publisher, one.page, {std::move(record)});
+    sim_.Run(kSearchSpacing);
+  }
+  AwaitSpread();
+}
+
+void Mesh::AwaitSpread() {
   auto spread = [this] {
     return std::all_of(published_.begin(), published_.end(), [this](const Published& one) {
       return sim_.SpreadOf(one.publisher, one.page).has_value();
     });
   };
-  PANAL_CHECK(sim_.RunUntil(spread, absl::Minutes(2)));
+  sim_.RunUntil(spread, kSpreadMax);
 }
 
-void Mesh::CountRecordsOfTheLive(absl::Duration age) {
+size_t Mesh::CountRecordsOfTheLive(absl::Duration age) {
   counted_.clear();
   for (size_t i = 0; i < published_.size(); ++i) {
     PeerIndex publisher = published_[i].publisher;
     if (sim_.IsLive(publisher) && sim_.now() - sim_.StartedAt(publisher) >= age)
       counted_.push_back(i);
   }
+  return counted_.size();
 }
 
-double Mesh::CopiesPerPage() const {
-  double copies = 0;
-  for (const Published& one : published_) {
-    copies += sim_.SpreadOf(one.publisher, one.page)->copies;
+double Mesh::MeanOfSpreads(uint32_t PageSpread::*number) const {
+  double sum = 0;
+  int pages = 0;
+  for (size_t at : counted_) {
+    const auto spread = sim_.SpreadOf(published_[at].publisher, published_[at].page);
+    if (!spread) continue;
+    sum += (*spread).*number;
+    ++pages;
   }
-  return copies / static_cast<double>(published_.size());
+  return pages == 0 ? 0 : sum / pages;
 }
 
-double Mesh::CopiesWanted() const {
-  double copies = 0;
-  for (const Published& one : published_) {
-    copies += sim_.SpreadOf(one.publisher, one.page)->target;
-  }
-  return copies / static_cast<double>(published_.size());
-}
+double Mesh::CopiesPerPage() const { return MeanOfSpreads(&PageSpread::copies); }
+
+double Mesh::CopiesWanted() const { return MeanOfSpreads(&PageSpread::target); }
 
 void Mesh::OnFrame(PeerIndex to, const Frame& frame) {
   const auto* cast = std::get_if<Cast>(&frame);
@@ -178,6 +203,18 @@ Searched Mesh::SearchAll(int queries, double recall) {
   return SearchEach(std::vector<Probe>(queries, Probe{kCommonWord, counted_}), recall);
 }
 
+Searched Mesh::SearchByRank(int queries, double recall) {
+  std::map<size_t, size_t> first;  // Of each rank that was published, where.
+  for (size_t at : counted_) first.emplace(published_[at].rank, at);
+  const Zipf ranks(static_cast<int>(counted_.size()), parameters_.zipf);
+  std::vector<Probe> probes;
+  while (std::ssize(probes) < queries) {
+    const auto it = first.find(ranks.Draw(sim_.random()));
+    if (it != first.end()) probes.push_back({absl::StrCat("r", it->first), {it->second}});
+  }
+  return SearchEach(probes, recall);
+}
+
 Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
   const int queries = static_cast<int>(probes.size());
   Searched searched;
@@ -186,43 +223,36 @@ Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
   const std::vector<PeerIndex> shuffled = SomeOf(sim_, 1);
   // Where peers come and go some have ended meanwhile.
   auto origin_of = [&](int query) {
-    size_t at = static_cast<size_t>(query) % shuffled.size();
-    while (!sim_.IsLive(shuffled[at])) at = (at + 1) % shuffled.size();
-    return shuffled[at];
+    for (size_t i = 0; i < shuffled.size(); ++i) {
+      const PeerIndex origin = shuffled[(query + i) % shuffled.size()];
+      if (sim_.IsLive(origin)) return origin;
+    }
+    return sim_.RandomLive();
   };
   Traffic before = sim_.traffic();
   std::vector<double> latencies;
   // So many at once that all are over before pages are refreshed, which leaves further copies.
   const int batch = (queries + kBatchesMax - 1) / kBatchesMax;
-  for (int first = 0; first < queries; first += batch) {
+  for (int first = 0; first < queries && sim_.LiveCount() > 0; first += batch) {
     const int end = std::min(first + batch, queries);
     hops_max_ = 0;
-    std::vector<uint64_t> requests;
-    std::vector<PeerIndex> origins;
+    std::vector<Asked> asked;
     for (int query = first; query < end; ++query) {
-      origins.push_back(origin_of(query));
-      requests.push_back(sim_.StartSearch(origins.back(), probes[query].query,
-                                          {.recall = recall,
-                                           .timeout = absl::Seconds(20),
-                                           .enough = static_cast<uint32_t>(parameters_.enough)}));
+      asked.push_back(Ask(origin_of(query), probes[query], recall));
     }
-    auto done = [&] {
-      for (size_t i = 0; i < requests.size(); ++i) {
-        if (!sim_.ResultOf(requests[i]).done && sim_.IsLive(origins[i])) return false;
-      }
-      return true;
+    auto over = [&] {
+      return std::all_of(asked.begin(), asked.end(), [&](const Asked& one) { return IsOver(one); });
     };
-    PANAL_CHECK(sim_.RunUntil(done, absl::Seconds(25)));
-    for (int query = first; query < end; ++query) {
-      const SearchResult& result = sim_.ResultOf(requests[query - first]);
-      if (!result.done) continue;  // Who asked has ended.
-      Judge(probes[query], result, searched.misses.queries++, searched);
-      searched.depth_mean += hops_max_;
-      searched.depth_max = std::max(searched.depth_max, hops_max_);
+    PANAL_CHECK(sim_.RunUntil(over, absl::Seconds(25)));
+    for (const Asked& one : asked) {
+      const SearchResult& result = sim_.ResultOf(one.request);
+      if (!result.done) continue;  // Its origin is gone.
+      Judge(*one.probe, result, searched);
       latencies.push_back(absl::ToDoubleMilliseconds(result.elapsed));
-      sim_.ForgetSearch(requests[query - first]);
+      sim_.ForgetSearch(one.request);
     }
   }
+  PANAL_CHECK(searched.misses.queries > 0);
   Traffic after = sim_.traffic();
   const double count = searched.misses.queries;
   auto frames = [&](const std::string& kind) {
@@ -240,19 +270,41 @@ Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
                       &searched.complete, &searched.size_error, &searched.digests_consulted}) {
     *sum /= count;
   }
+  searched.stale /= static_cast<double>(searched.misses.pairs());
   searched.latency_ms = Quantile(std::move(latencies), 0.5);
   return searched;
 }
 
-void Mesh::Judge(const Probe& probe, const SearchResult& result, int query,
-                 Searched& searched) const {
-  std::vector<std::string> found;
-  for (const Hit& hit : result.hits) found.push_back(hit.record.name);
-  std::sort(found.begin(), found.end());
+Mesh::Asked Mesh::Ask(PeerIndex origin, const Probe& probe, double recall) {
+  const uint64_t request = sim_.StartSearch(origin, probe.query,
+                                            {.recall = recall,
+                                             .timeout = absl::Seconds(20),
+                                             .enough = static_cast<uint32_t>(parameters_.enough)});
+  return {request, origin, sim_.now(), &probe};
+}
+
+bool Mesh::IsOver(const Asked& asked) const {
+  const bool gone = !sim_.IsLive(asked.origin) || sim_.StartedAt(asked.origin) > asked.at;
+  return gone || sim_.ResultOf(asked.request).done;
+}
+
+void Mesh::Judge(const Probe& probe, const SearchResult& result, Searched& searched) const {
+  const int query = searched.misses.queries++;
+  searched.depth_mean += hops_max_;
+  searched.depth_max = std::max(searched.depth_max, hops_max_);
+  std::map<std::string, uint64_t> found;  // The newest version of each.
+  for (const Hit& hit : result.hits) {
+    uint64_t& version = found[hit.record.name];
+    version = std::max(version, hit.record.version);
+  }
   for (size_t record = 0; record < probe.records.size(); ++record) {
-    const std::string& name = published_[probe.records[record]].name;
-    if (std::binary_search(found.begin(), found.end(), name)) continue;
-    searched.misses.missed.push_back({static_cast<int>(record), query});
+    const Published& one = published_[probe.records[record]];
+    const auto it = found.find(one.name);
+    if (it == found.end()) {
+      searched.misses.missed.push_back({static_cast<int>(record), query});
+    } else if (it->second < one.version) {
+      searched.stale += 1;
+    }
   }
   auto size = static_cast<double>(sim_.LiveCount());
   searched.promised_miss += 1 - result.summary.recall;
@@ -266,10 +318,24 @@ int SideOf(int trials) {
   return std::max(1, static_cast<int>(std::lround(std::sqrt(static_cast<double>(trials)))));
 }
 
+SimulationOptions LinksOnly(bool hyparview) {
+  SimulationOptions options;
+  options.core.measure.idle_interval = absl::Hours(10);
+  options.core.measure.round_gap = absl::Hours(1);
+  if (!hyparview) return options;
+  MembershipOptions& membership = options.core.membership;
+  membership.active_view_size = 5;
+  membership.active_view_slack = 0;
+  membership.passive_view_size = 30;
+  return options;
+}
+
 std::vector<PeerIndex> SomeOf(Simulation& sim, double share) {
   std::vector<PeerIndex> peers = sim.Live();
   for (size_t i = peers.size(); i > 1; --i) std::swap(peers[i - 1], peers[sim.random().Below(i)]);
-  peers.resize(static_cast<size_t>(std::lround(share * static_cast<double>(peers.size()))));
+  auto count = static_cast<size_t>(std::lround(share * static_cast<double>(peers.size())));
+  if (share < 1 && count == peers.size() && count > 0) --count;
+  peers.resize(count);
   return peers;
 }
 
@@ -301,10 +367,12 @@ void AddSearched(Row& row, const Searched& searched, Random& random) {
   row.Add("size_error", searched.size_error);
 }
 
-void EndRow(Row& row, const Simulation& sim) {
-  row.Add("events", static_cast<int64_t>(sim.events()));
+void EndRow(Row& row, const Simulation& sim) { EndRow(row, sim.events(), sim.TraceHash()); }
+
+void EndRow(Row& row, uint64_t events, uint64_t trace_hash) {
+  row.Add("events", static_cast<int64_t>(events));
   row.Add("seconds", static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
-  row.Add("trace_hash", absl::StrCat(absl::Hex(sim.TraceHash(), absl::kZeroPad16)));
+  row.Add("trace_hash", absl::StrCat(absl::Hex(trace_hash, absl::kZeroPad16)));
 }
 
 }  // namespace panal::sim

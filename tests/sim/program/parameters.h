@@ -29,10 +29,15 @@ struct Parameters {
   std::string variant;
   // `baseline`: a file with another graph than Panal's (graph.h).
   std::string graph;
+  // `recall` and `baseline`: the record of rank i is published, and asked for, in proportion to
+  // i^-zipf. 0: every record once, and every search asks for all of them.
+  double zipf = 0;
   // Hits that are enough for a search; 0: all of them.
   int enough = 0;
   // Virtual hours of `churn`.
   double hours = 6;
+  // Lengths of sessions of `churn`: `weibull` or `exponential` (churn.cc).
+  std::string sessions = "weibull";
   // Whether peers exchange digests; as shipped unless said otherwise.
   bool digests = SearchOptions{}.digests;
 };
@@ -44,6 +49,13 @@ class Row {
  public:
   void Add(std::string name, Value value) {
     values_.emplace_back(std::move(name), std::move(value));
+  }
+
+  // Replaces the value of a name that was added.
+  void Set(const std::string& name, Value value) {
+    for (auto& [key, old] : values_) {
+      if (key == name) old = std::move(value);
+    }
   }
 
   const std::vector<std::pair<std::string, Value>>& values() const { return values_; }

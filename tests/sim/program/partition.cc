@@ -64,6 +64,7 @@ std::vector<Row> RunPartition(const Parameters& parameters) {
   double mixed =
       measured + SecondsUntil(sim, [&] { return ShareAcross(sim, cut_off) >= expected / 2; });
   Row row = BeginRow(parameters);
+  row.Add("fail", parameters.fail);
   row.Add("cut_off", static_cast<int64_t>(side.size()));
   row.Add("cut_minutes", absl::ToDoubleMinutes(kCut));
   row.Add("connected_s", connected);

@@ -18,8 +18,17 @@ bool Prepare(Mesh& mesh) {
 
 void Measure(Mesh& mesh, const std::string& when, std::vector<Row>& rows) {
   for (double recall : mesh.parameters().recalls) {
-    Searched searched = mesh.SearchAll(SideOf(mesh.parameters().trials), recall);
-    Row row = BeginRow(mesh.parameters());
+    const Parameters& parameters = mesh.parameters();
+    Searched searched = parameters.zipf > 0 ? mesh.SearchByRank(parameters.trials, recall)
+                                            : mesh.SearchAll(SideOf(parameters.trials), recall);
+    Row row = BeginRow(parameters);
+    row.Add("trials", int64_t{parameters.trials});
+    // What failed is an experiment's alone that makes something fail.
+    if (parameters.experiment == "recall") {
+      row.Add("zipf", parameters.zipf);
+    } else {
+      row.Add("fail", parameters.fail);
+    }
     row.Add("when", when);
     row.Add("live", static_cast<int64_t>(mesh.sim().LiveCount()));
     row.Add("recall", recall);

@@ -118,6 +118,7 @@ std::vector<Row> RunStanding(const Parameters& parameters) {
     const std::vector<Later> records =
         PublishLater(mesh, std::max(1, parameters.trials / kSubscribers));
     Row row = BeginRow(parameters);
+    row.Add("trials", int64_t{parameters.trials});
     row.Add("recall", recall);
     AddTold(row, subscriptions, records);
     row.Add("casts_per_peer_minute", cost.casts);

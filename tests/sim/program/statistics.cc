@@ -62,6 +62,23 @@ double Misses::rate() const {
   return static_cast<double>(missed.size()) / static_cast<double>(pairs());
 }
 
+double WeibullOf(double shape, double scale, double unit) {
+  return scale * std::pow(-std::log1p(-unit), 1 / shape);
+}
+
+Zipf::Zipf(int ranks, double exponent) {
+  PANAL_CHECK(ranks > 0);
+  double sum = 0;
+  for (int i = 0; i < ranks; ++i) cumulative_.push_back(sum += std::pow(i + 1, -exponent));
+}
+
+int Zipf::Draw(Random& random) const {
+  const double at = random.Unit() * cumulative_.back();
+  const auto it = std::upper_bound(cumulative_.begin(), cumulative_.end(), at);
+  return static_cast<int>(
+      std::min<std::ptrdiff_t>(it - cumulative_.begin(), std::ssize(cumulative_) - 1));
+}
+
 double RateHigh(const Misses& misses, Random& random) {
   double poisson = PoissonHigh(misses.missed.size()) / static_cast<double>(misses.pairs());
   return std::min(1.0, std::max(BootstrapHigh(misses, random), poisson));

@@ -26,6 +26,22 @@ struct Misses {
   double rate() const;
 };
 
+// The value of a Weibull distribution that `unit`, from [0, 1), draws: exponential for shape 1.
+double WeibullOf(double shape, double scale, double unit);
+
+// Ranks drawn by Zipf's law: that of index i in proportion to (i + 1)^-exponent.
+class Zipf {
+ public:
+  // REQUIRES: ranks > 0.
+  Zipf(int ranks, double exponent);
+
+  // From 0 to ranks - 1.
+  int Draw(Random& random) const;
+
+ private:
+  std::vector<double> cumulative_;
+};
+
 // Upper end of the 95 % interval of the rate: the larger of a bootstrap that draws records and
 // queries anew, both with replacement (Owen 2007, "The pigeonhole bootstrap"), and of the exact
 // Poisson bound for as many misses, which alone says something where none or few were seen.
