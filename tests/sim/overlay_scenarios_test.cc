@@ -89,6 +89,8 @@ TEST(SmallMeshScenario, EverybodyLinksToEverybodyWithinTwoSeconds) {
   }
 }
 
+// Kempe, Dobra, Gehrke (FOCS 2003), push-sum: all peers converge on the sum, exactly, because mass
+// is conserved.
 TEST(MeasurementScenario, IsExactWithinSecondsAfterAJoin) {
   for (int count : {5, 64, 256}) {
     Simulation sim({.seed = 13});

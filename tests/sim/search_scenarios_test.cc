@@ -123,6 +123,7 @@ TEST(SearchScenario, WhatIsPopularIsFoundByAskingFew) {
   sim.CheckInvariants();
 }
 
+// BubbleStorm (SIGCOMM 2007, abstract) survives a crash of half of the peers.
 // Half of the peers vanish: queries and what is left of the pages still meet.
 TEST(SearchScenario, HalfOfThePeersCrashAndThePromiseHoldsForWhatIsLeft) {
   Simulation sim({.seed = 35});

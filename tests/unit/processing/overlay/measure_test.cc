@@ -160,6 +160,7 @@ TEST_F(MeasurementTest, ANewcomerTakesTheLastResult) {
   EXPECT_EQ(measurement_.Estimate().degree_square_sum, 10240);
 }
 
+// Kempe, Dobra, Gehrke (FOCS 2003), push-sum: mass is conserved, here although links are lost.
 TEST_F(MeasurementTest, UnacknowledgedMassComesBackWhenTheLinkIsLost) {
   Up({Id(2)});
   Tick();

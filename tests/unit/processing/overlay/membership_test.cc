@@ -588,6 +588,8 @@ TEST_F(MembershipTest, AFeelerSwapsOneLinkForARememberedPeer) {
   EXPECT_EQ(dials[0].peer.id, Id(2));
 }
 
+// Gia (SIGCOMM 2003), Table 1: capacities differ by four orders of magnitude; links by a factor of
+// eight.
 TEST_F(MembershipTest, CapacityScalesTheLinksWanted) {
   Membership strong(Id(1), {}, 2.5, random_);
   Membership weak(Id(1), {}, 0.1, random_);

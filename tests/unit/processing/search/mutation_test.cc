@@ -60,6 +60,8 @@ TEST(MutationCheck, RecallAfterACrashNeedsRangesThatAreSentAgain) {
   EXPECT_FALSE(SearchAll(options, 400, 3, 50, 40, 0.99, absl::Seconds(2)).Kept());
 }
 
+// BubbleStorm (SIGCOMM 2007): two bubbles through one peer share its links, which D2 / (D2 - 2 D1)
+// makes up for.
 TEST(MutationCheck, RecallNeedsTheCompensatorOfSharedLinks) {
   SearchOptions options;
   options.page_refresh_interval = absl::Hours(1000);

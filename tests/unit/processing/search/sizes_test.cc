@@ -120,6 +120,8 @@ TEST(Sizes, RecallIsCertainOnlyWhenEverybodyWasReached) {
   EXPECT_EQ(RecallOf(shape, 3, 0), 0);
 }
 
+// BubbleStorm (SIGCOMM 2007): bubbles visit peers in proportion to their degree, so that they miss
+// each other as in a mesh of D1^2 / D2 equal peers.
 TEST(Sizes, RecallIsNoMoreThanMonteCarloFinds) {
   struct Case {
     std::vector<double> degrees;
