@@ -1,5 +1,6 @@
 #include "common/identity/fact.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -176,12 +177,6 @@ absl::Time ExpiryOf(const Fact& fact) {
   return TimeOfSeconds(fact.time_s) + kGrantLifetimeMax + kClockSkewMax;
 }
 
-// Whether a revocation without cascade, or a move, at `time` spares a chain that has its target at
-// `index`: the target's own grant never, what it granted before.
-bool IsSpared(const std::vector<VerifiedGrant>& chain, size_t index, absl::Time time) {
-  return index + 1 < chain.size() && chain[index + 1].not_before < time;
-}
-
 }  // namespace
 
 absl::StatusOr<Fact> MakeFact(const Issuer& issuer, const FactBody& body, absl::Time now) {
@@ -256,30 +251,23 @@ absl::StatusOr<VerifiedFact> CheckFact(absl::string_view bytes, const MeshId& me
                       .body = fact.body,
                       .time = TimeOfSeconds(fact.time_s),
                       .expires = ExpiryOf(fact),
-                      .signer = *std::move(signer)};
+                      .signer = *std::move(signer),
+                      .bytes = std::string(bytes)};
 }
 
-absl::Status CheckNotRevoked(const VerifiedFact& fact, const std::vector<VerifiedGrant>& chain) {
-  const Revocation* revocation = std::get_if<Revocation>(&fact.body);
-  const MovedTo* moved = std::get_if<MovedTo>(&fact.body);
-  if (revocation == nullptr && moved == nullptr) return absl::OkStatus();
-  const std::variant<PeerId, Serial> target = moved ? moved->from : revocation->target;
-  const bool cascade = revocation != nullptr && revocation->cascade;
-  for (size_t i = 0; i < chain.size(); ++i) {
-    const bool is_target = std::holds_alternative<PeerId>(target)
-                               ? std::get<PeerId>(target) == chain[i].subject
-                               : std::get<Serial>(target) == chain[i].serial;
-    const bool is_own = i + 1 == chain.size();
-    if (!is_target || (!cascade && IsSpared(chain, i, fact.time))) continue;
-    const std::string what = moved ? "moved to another key" : "was revoked";
-    const bool says_why = revocation != nullptr && !revocation->reason.empty();
-    const std::string why = says_why ? absl::StrCat(": ", revocation->reason) : "";
-    return Error(
-        ErrorReason::kCredentialRevoked,
-        absl::StrCat(is_own ? "peer " : "an issuer of the credential, peer ",
-                     chain[i].subject.ToText(), ", ", what, " at ", FormatUtc(fact.time), why));
-  }
-  return absl::OkStatus();
+absl::Status CheckNotRevoked(const Revocations& revocations,
+                             const std::vector<VerifiedGrant>& chain) {
+  const std::optional<Revocations::Cause> cause = revocations.Check(chain);
+  if (!cause) return absl::OkStatus();
+  const Revocation* revocation = std::get_if<Revocation>(&cause->fact->body);
+  const std::string what = revocation == nullptr ? "moved to another key" : "was revoked";
+  const bool says_why = revocation != nullptr && !revocation->reason.empty();
+  const std::string why = says_why ? absl::StrCat(": ", revocation->reason) : "";
+  const bool is_own = cause->place + 1 == chain.size();
+  return Error(ErrorReason::kCredentialRevoked,
+               absl::StrCat(is_own ? "peer " : "an issuer of the credential, peer ",
+                            chain[cause->place].subject.ToText(), ", ", what, " at ",
+                            FormatUtc(cause->fact->time), why));
 }
 
 }  // namespace panal

@@ -16,13 +16,9 @@
 #include "common/base/bytes.h"
 #include "common/base/ids.h"
 #include "common/identity/identity.h"
+#include "common/model/grant.h"
 
 namespace panal {
-
-// What a peer may do, ascending: each role may do what those below it may. reader: search, read, be
-// a neighbor, keep others' pages. member: also publish, store copies, export objects. inviter: also
-// let others in, up to its own role. admin: also revoke. Values are those of the layout.
-enum class Role : uint8_t { kReader = 1, kMember = 2, kInviter = 3, kAdmin = 4 };
 
 // `reader`, `member`, `inviter`, `admin`.
 absl::string_view RoleName(Role role);
@@ -31,7 +27,6 @@ std::optional<Role> RoleFromName(absl::string_view name);
 
 // Most grants in a chain. Guess: root, a first admin, an inviter, a peer, and one to spare.
 inline constexpr size_t kGrantsMax = 4;
-inline constexpr size_t kSerialSize = 16;                        // Bytes; random ones do not meet.
 inline constexpr size_t kChainSizeMin = 2 + kPublicKeySize + 1;  // Bytes of a chain without grants.
 inline constexpr size_t kGrantSize = kPublicKeySize + 1 + 8 + 8 + kSerialSize + kSignatureSize;
 inline constexpr size_t kChainSizeMax = kChainSizeMin + kGrantsMax * kGrantSize;
@@ -45,10 +40,6 @@ inline constexpr absl::Duration kMemberLifetime = absl::Hours(24 * 30);
 inline constexpr absl::Duration kTicketLifetimeMax = absl::Hours(24 * 30);
 // Most peers that one ticket lets in. Guess.
 inline constexpr uint16_t kTicketUsesMax = 1000;
-
-// Names a grant: kSerialSize raw bytes, shown as 26 base32 characters. Of a ticket's grant the last
-// two bytes are the number of its uses.
-using Serial = std::string;
 
 // Lets the holder of `subject`'s private key be of `role`. A ticket's grant (common/identity/
 // ticket.h) lets whoever holds the ticket ask for a grant of `role`.
@@ -88,17 +79,6 @@ struct GrantTerms {
   absl::Duration lifetime = absl::InfiniteDuration();
   // Makes it a ticket's grant for so many peers, at most kTicketUsesMax. 0: a peer's.
   uint16_t ticket_uses = 0;
-};
-
-// One grant of a chain that was verified.
-struct VerifiedGrant {
-  PeerId subject;
-  Role role = Role::kReader;
-  absl::Time not_before;
-  absl::Time not_after;
-  Serial serial;
-
-  bool operator==(const VerifiedGrant&) const = default;
 };
 
 // What a chain must end in.

@@ -1,5 +1,6 @@
 #include "tests/property/model/byte_properties.h"
 
+#include <memory>
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -89,7 +90,8 @@ void CheckFactBytes(absl::string_view bytes) {
       CheckFact(bytes, InviteMeshId(fact->signer.root), kSignedCorpusTime);
   if (!verified.ok()) return;
   PANAL_CHECK(verified->body == fact->body);
-  const bool revokes = !CheckNotRevoked(*verified, verified->signer).ok();
+  const Revocations revocations({std::make_shared<VerifiedFact>(*verified)});
+  const bool revokes = !CheckNotRevoked(revocations, verified->signer).ok();
   if (std::holds_alternative<Redemption>(verified->body)) PANAL_CHECK(!revokes);
   if (std::holds_alternative<MovedTo>(verified->body)) PANAL_CHECK(revokes);
 }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+
 #include "absl/strings/escaping.h"
 #include "common/base/bytes.h"
 #include "common/base/sha256.h"
@@ -295,7 +297,7 @@ absl::Status After(const FactBody& body, const std::vector<VerifiedGrant>& chain
                                             : std::vector<TestGrant>{kAdmin};
   absl::StatusOr<VerifiedFact> fact = Check(BytesOf(signer, body));
   EXPECT_TRUE(fact.ok()) << fact.status();
-  return CheckNotRevoked(*fact, chain);
+  return CheckNotRevoked(Revocations({std::make_shared<VerifiedFact>(*fact)}), chain);
 }
 
 TEST(CheckNotRevoked, RefusesThePeerItself) {
