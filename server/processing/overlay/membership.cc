@@ -327,6 +327,8 @@ void Membership::BecomeNeighbors(const PeerId& peer, Link& link, absl::Time now,
   link.state = LinkState::kNeighbor;
   link.purpose = Purpose::kNone;
   link.deadline = absl::InfiniteFuture();
+  const Rate shuffles = {kShufflesBurst, options_.shuffle_interval / kShufflesPerInterval};
+  link.shuffles = link.replies = TokenBucket(shuffles);
   active_.insert(std::lower_bound(active_.begin(), active_.end(), peer), peer);
   passive_.erase(peer);
   resting_.erase(peer);
@@ -409,6 +411,7 @@ void Membership::OnForwardJoin(const PeerId& from, const ForwardJoin& walk, absl
                                Outputs& outputs) {
   const PeerContact& newcomer = walk.newcomer;
   if (!IsActive(from) || newcomer.id == id_ || leaving_) return;
+  if (!Allow(links_[from].walks, from, now, outputs)) return;
   int ttl = std::min(walk.ttl, options_.forward_join_ttl);
   if (ttl == options_.passive_join_ttl) AddPassive(newcomer, now, nullptr);
   bool linked = links_.contains(newcomer.id);
@@ -418,6 +421,12 @@ void Membership::OnForwardJoin(const PeerId& from, const ForwardJoin& walk, absl
   } else if (ttl > 0 && next) {
     outputs.push_back(SendFrame{*next, ForwardJoin{.newcomer = newcomer, .ttl = ttl - 1}});
   }
+}
+
+bool Membership::Allow(TokenBucket& bucket, const PeerId& from, absl::Time now, Outputs& outputs) {
+  if (bucket.Take(now)) return true;
+  outputs.push_back(FrameRefused{from, "more walks or shuffles than a neighbor may send"});
+  return false;
 }
 
 void Membership::EndWalk(const PeerContact& newcomer, absl::Time now, Outputs& outputs) {
@@ -696,7 +705,7 @@ void Membership::StartShuffle(absl::Time now, Outputs& outputs) {
 void Membership::OnShuffle(const PeerId& from, const Shuffle& shuffle, absl::Time now,
                            Outputs& outputs) {
   if (!IsActive(from) || shuffle.path.empty() || shuffle.path.back() != from) return;
-  if (Holds(shuffle.path, id_)) return;
+  if (Holds(shuffle.path, id_) || !Allow(links_[from].shuffles, from, now, outputs)) return;
   int ttl = std::min(shuffle.ttl, options_.shuffle_ttl);
   bool long_enough = shuffle.path.size() >= static_cast<size_t>(kWalkTtlMax);
   std::optional<PeerId> next = RandomActive(shuffle.path);
@@ -731,6 +740,7 @@ void Membership::AnswerShuffle(const PeerId& from, const Shuffle& shuffle, absl:
 void Membership::OnShuffleReply(const PeerId& from, const ShuffleReply& reply, absl::Time now,
                                 Outputs& outputs) {
   if (!IsActive(from) || reply.path.empty() || reply.path.back() != id_) return;
+  if (!Allow(links_[from].replies, from, now, outputs)) return;
   if (reply.path.size() > 1) {
     ShuffleReply onward = reply;
     onward.path.pop_back();

@@ -43,6 +43,8 @@
 // - M10. A leaving peer says goodbye and lets its neighbors close their links, which tells it that
 //   they know; what leave_timeout finds open it closes itself. Rationale: one that closed at once
 //   could be gone before its goodbye was read, and its neighbors would take it for crashed.
+// - M11. Walks, shuffles and replies to them that one neighbor sends are taken at a rate; those beyond
+//   are dropped, and the driver is told. Rationale: each is passed on over several links.
 //
 // Sans-IO: feed one event, perform every output, in order. Not thread-safe; the node loop owns it.
 #pragma once
@@ -56,6 +58,7 @@
 #include "absl/time/time.h"
 #include "common/base/ids.h"
 #include "common/base/random.h"
+#include "common/base/token_bucket.h"
 #include "common/model/frame.h"
 #include "server/processing/core.h"
 
@@ -69,6 +72,14 @@ inline constexpr size_t kSplicesMax = 16;
 inline constexpr int kBackoffDoublingsMax = 6;
 // Most neighbors any peer wants (overlay.md A1).
 inline constexpr int kActiveViewMax = 128;
+// Join walks taken from one neighbor. A newcomer brings one over every other link of its contact, so
+// the burst is 512 that join through one contact at once. Guess; a mesh that grows everywhere by a
+// tenth a second has a third of a walk a second on each link.
+inline constexpr Rate kWalksOfNeighbor = {.burst = 256, .period = absl::Milliseconds(125)};
+// Shuffles, and replies, taken from one neighbor: so many at once, and in a shuffle_interval. Guess: a
+// third of one is usual, and one that is short of links sends five in the first minute (M7).
+inline constexpr double kShufflesBurst = 8;
+inline constexpr int kShufflesPerInterval = 3;
 
 class Membership {
  public:
@@ -145,6 +156,10 @@ class Membership {
     absl::Time joined = absl::InfinitePast();
     // Walks for this neighbor were sent then; a repeated Join brings no more for a while.
     absl::Time walks_sent = absl::InfinitePast();
+    // What it may send of each, as a neighbor.
+    TokenBucket walks{kWalksOfNeighbor};
+    TokenBucket shuffles{{}};
+    TokenBucket replies{{}};
   };
 
   struct Rest {
@@ -189,6 +204,8 @@ class Membership {
   void MakeRoom(const PeerContact& newcomer, absl::Time now, Outputs& outputs);
   std::optional<PeerId> ChooseVictim(const PeerId& newcomer, absl::Time now);
   void SendWalks(const PeerId& newcomer, Link& link, absl::Time now, Outputs& outputs);
+  // Takes one; false where there is none, which the driver is told.
+  static bool Allow(TokenBucket& bucket, const PeerId& from, absl::Time now, Outputs& outputs);
   void EndWalk(const PeerContact& newcomer, absl::Time now, Outputs& outputs);
 
   // --- Repair ---

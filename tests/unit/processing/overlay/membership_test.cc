@@ -259,7 +259,7 @@ TEST_F(MembershipTest, AsManyNewcomersAreSplicedInAtOnceAsTheLimitAndNotOneMore)
   AddNeighbors(2, 4);
   Outputs outputs;
   for (uint32_t i = 0; i < kSplicesMax; ++i) {
-    membership_.OnForwardJoin(Id(2), {Contact(100 + i), 0}, now_, outputs);
+    membership_.OnForwardJoin(Id(3 + i % 3), {Contact(100 + i), 0}, now_, outputs);
   }
   ASSERT_THAT(All<Dial>(outputs), SizeIs(kSplicesMax));
 
@@ -269,6 +269,53 @@ TEST_F(MembershipTest, AsManyNewcomersAreSplicedInAtOnceAsTheLimitAndNotOneMore)
   EXPECT_THAT(All<Dial>(beyond), IsEmpty());
   EXPECT_THAT(membership_.Passive(), SizeIs(1));  // It waits there for its turn.
   membership_.CheckInvariants();
+}
+
+TEST_F(MembershipTest, WalksOfANeighborAreTakenAtARate) {
+  Begin();
+  AddNeighbors(2, 4);
+  auto walk = [&](uint32_t from, uint32_t newcomer) {
+    Outputs outputs;
+    membership_.OnForwardJoin(Id(from), {Contact(newcomer), 5}, now_, outputs);
+    EXPECT_EQ(CountSent<ForwardJoin>(outputs) + All<FrameRefused>(outputs).size(), 1u);
+    membership_.CheckInvariants();
+    return CountSent<ForwardJoin>(outputs) == 1;
+  };
+  const auto burst = static_cast<uint32_t>(kWalksOfNeighbor.burst);
+  for (uint32_t i = 0; i < burst; ++i) EXPECT_TRUE(walk(2, 100 + i));
+
+  EXPECT_FALSE(walk(2, 200));
+  EXPECT_TRUE(walk(3, 201));  // The others have their own.
+  now_ += kWalksOfNeighbor.period;
+  EXPECT_TRUE(walk(2, 202));
+  EXPECT_FALSE(walk(2, 203));
+}
+
+TEST_F(MembershipTest, ShufflesAndRepliesOfANeighborAreTakenAtARate) {
+  Begin();
+  AddNeighbors(2, 4);
+  auto shuffle = [&] {
+    Outputs outputs;
+    membership_.OnShuffle(Id(2), {.ttl = 1, .path = {Id(2)}}, now_, outputs);
+    return CountSent<ShuffleReply>(outputs) == 1;
+  };
+  auto reply = [&] {
+    Outputs outputs;
+    membership_.OnShuffleReply(Id(2), {.path = {Id(50), Id(3), Id(1)}}, now_, outputs);
+    return CountSent<ShuffleReply>(outputs) == 1;
+  };
+  for (int i = 0; i < static_cast<int>(kShufflesBurst); ++i) {
+    EXPECT_TRUE(shuffle());
+    EXPECT_TRUE(reply());
+  }
+
+  EXPECT_FALSE(shuffle());
+  EXPECT_FALSE(reply());
+  now_ += SmallOptions().shuffle_interval / kShufflesPerInterval;
+  EXPECT_TRUE(shuffle());
+  EXPECT_TRUE(reply());
+  EXPECT_FALSE(shuffle());
+  EXPECT_FALSE(reply());
 }
 
 TEST_F(MembershipTest, AWalkForThisPeerItselfIsDropped) {
