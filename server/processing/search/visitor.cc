@@ -111,14 +111,23 @@ void Visitor::AskBody(const Store& store, absl::Time now, Outputs& outputs) {
     Finish(pull.bubbles, PageOutcome::kBodyMissing);
     pulls_.erase(it);
   }
-  if (pulls_.size() >= PullsMax()) {
-    absl::erase_if(pulls_, [&](const auto& entry) { return entry.second.until <= now; });
-  }
-  if (pulls_.size() >= PullsMax() || !neighbors_.Has(store.from)) {
+  if (!MayPull(store.from, now) || !neighbors_.Has(store.from)) {
     return Finish(store.bubbles, PageOutcome::kBodyMissing);
   }
   pulls_[header.key] = {header.version, store.from, store.until, store.bubbles, {}};
   outputs.push_back(SendFrame{store.from, PageWant{header.key, header.version}});
+}
+
+bool Visitor::MayPull(const PeerId& from, absl::Time now) {
+  auto has_room = [&] {
+    const auto of_one = std::count_if(pulls_.begin(), pulls_.end(), [&](const auto& entry) {
+      return entry.second.asked == from;
+    });
+    return pulls_.size() < PullsMax() && static_cast<size_t>(of_one) < PullsOfOneMax();
+  };
+  if (has_room()) return true;
+  absl::erase_if(pulls_, [&](const auto& entry) { return entry.second.until <= now; });
+  return has_room();
 }
 
 bool Visitor::Wait(const PeerId& to, const PageWant& want) {
@@ -132,6 +141,9 @@ bool Visitor::Wait(const PeerId& to, const PageWant& want) {
 
 void Visitor::OnPageWant(const PeerId& from, const PageWant& want, Outputs& outputs) {
   if (Wait(from, want) || serves_.size() >= kServesMax) return;
+  const auto of_one = std::count_if(serves_.begin(), serves_.end(),
+                                    [&](const auto& entry) { return entry.second.to == from; });
+  if (static_cast<size_t>(of_one) >= kServesMax / kVisitorShares) return;
   const uint64_t token = tokens_.Take();
   serves_[token] = {from, want};
   outputs.push_back(LoadPage{token, want.key, from});
@@ -185,6 +197,12 @@ void Visitor::CheckInvariants() const {
   PANAL_CHECK(evaluations_.size() + stores_.size() <= VisitsMax() + PullsMax() + 1);
   PANAL_CHECK(pulls_.size() <= PullsMax());
   PANAL_CHECK(serves_.size() <= kServesMax);
+  PANAL_CHECK(done_.empty() && kept_.empty());
+  absl::btree_map<PeerId, size_t> asked, served;
+  for (const auto& [key, pull] : pulls_) PANAL_CHECK(++asked[pull.asked] <= PullsOfOneMax());
+  for (const auto& [token, serve] : serves_) {
+    PANAL_CHECK(++served[serve.to] <= kServesMax / kVisitorShares);
+  }
   for (const auto& [key, pull] : pulls_) {
     PANAL_CHECK(pull.bubbles.size() <= 2 * PullWaitersMax());
     PANAL_CHECK(pull.waiting.size() <= PullWaitersMax());

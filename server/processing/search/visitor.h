@@ -2,6 +2,7 @@
 // asked for where it is missing. Also serves the bodies that others ask for.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -19,6 +20,10 @@ namespace panal {
 
 // Pages being read for neighbors. Guess: 16 MiB of bodies in memory.
 inline constexpr size_t kServesMax = 256;
+
+// A neighbor has at most this share of the pages being read, and of the bodies asked for. Guess:
+// three others are served while one asks for all it can.
+inline constexpr size_t kVisitorShares = 4;
 
 // Not thread-safe.
 class Visitor {
@@ -78,6 +83,11 @@ class Visitor {
   size_t VisitsMax() const { return 2 * static_cast<size_t>(options_.bubbles_max); }
 
   size_t PullsMax() const { return static_cast<size_t>(options_.pulls_max); }
+
+  size_t PullsOfOneMax() const { return std::max<size_t>(PullsMax() / kVisitorShares, 1); }
+
+  // Whether one more body may be asked of `from`.
+  bool MayPull(const PeerId& from, absl::Time now);
 
   size_t PullWaitersMax() const { return static_cast<size_t>(options_.pull_waiters_max); }
 

@@ -153,12 +153,26 @@ TEST(VisitorLimits, BodiesAskedForAreBounded) {
   for (int limit : {2, 3}) {
     OnePeer peer(4, {.saturated_factor = 0, .pulls_max = limit});
     for (uint8_t i = 1; i <= 3; ++i) {
-      peer.Receive(peer.links[0], PageCast(i, MakePage(PeerIdOf(99), i, 3, {"a"}), false));
+      peer.Receive(peer.links[i], PageCast(i, MakePage(PeerIdOf(99), i, 3, {"a"}), false));
       Stored(peer, PageOutcome::kBodyMissing);
       peer.core->CheckInvariants();
     }
 
     EXPECT_EQ(peer.Sent<PageWant>().size(), static_cast<size_t>(limit));
+  }
+}
+
+TEST(VisitorLimits, ANeighborIsAskedForNoMoreThanAShareOfTheBodies) {
+  OnePeer peer(4, {.saturated_factor = 0, .pulls_max = 8});
+  for (int from : {0, 1}) {
+    for (uint8_t i = 1; i <= 3; ++i) {
+      const auto number = static_cast<uint8_t>(10 * from + i);
+      peer.Receive(peer.links[from],
+                   PageCast(number, MakePage(PeerIdOf(99), number, 3, {"a"}), false));
+      Stored(peer, PageOutcome::kBodyMissing);
+      peer.core->CheckInvariants();
+    }
+    EXPECT_EQ(peer.Sent<PageWant>().size(), 8 / kVisitorShares);
   }
 }
 
@@ -209,11 +223,24 @@ TEST_F(VisitorTest, WhoAskedIsSaidToTheDriver) {
 }
 
 TEST_F(VisitorTest, PagesReadForNeighborsAreBounded) {
-  for (uint32_t i = 0; i < kServesMax + 1; ++i) {
-    peer_.core->OnPageWant(peer_.links[2], {{PeerIdOf(99), i}, 1}, peer_.now, peer_.outputs);
+  OnePeer peer(5);
+  for (uint32_t i = 0; i < 5 * kServesMax; ++i) {
+    peer.core->OnPageWant(peer.links[i % 5], {{PeerIdOf(99), i}, 1}, peer.now, peer.outputs);
   }
 
-  EXPECT_EQ(peer_.Take<LoadPage>().size(), kServesMax);
+  EXPECT_EQ(peer.Take<LoadPage>().size(), kServesMax);
+  peer.core->CheckInvariants();
+}
+
+TEST_F(VisitorTest, ANeighborIsReadNoMoreThanAShareOfThem) {
+  for (uint32_t i = 0; i < kServesMax; ++i) {
+    peer_.core->OnPageWant(peer_.links[2], {{PeerIdOf(99), i}, 1}, peer_.now, peer_.outputs);
+  }
+  EXPECT_EQ(peer_.Take<LoadPage>().size(), kServesMax / kVisitorShares);
+
+  peer_.core->OnPageWant(peer_.links[1], {{PeerIdOf(99), 0}, 1}, peer_.now, peer_.outputs);
+
+  EXPECT_EQ(peer_.Take<LoadPage>().size(), 1u);
   peer_.core->CheckInvariants();
 }
 
