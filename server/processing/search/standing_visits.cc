@@ -28,6 +28,8 @@ bool StandingVisits::Keep(const PeerId& from, const QueryPayload& query, absl::T
   Expire(now);
   auto it = kept_.find(id);
   const bool renewal = it != kept_.end();
+  // Whoever was visited knows the id: what this peer subscribed to comes to it and to nobody else.
+  if (renewal && from != self_ && it->second.vias.front() == self_) return false;
   const bool same_via = renewal && it->second.vias.front() == from;
   if (!same_via && !HasRoom(from, renewal)) return false;
   if (!renewal || it->second.query.text() != query.query) {

@@ -221,5 +221,31 @@ TEST_F(FourRecords, KnowsHalfOfThemFromBeforeAndSaysWhenThereWereMore) {
   EXPECT_TRUE(peer_.Take<SubscriptionBegun>()[0].known_truncated);
 }
 
+// Whoever is visited knows the id of a subscription, and may cast a query of its own with it.
+TEST(Subscriber, AnothersBubbleDoesNotTakeItsHitsAway) {
+  OnePeer peer(2, {}, 3);
+  peer.core->OnSubscribeRequested(Request(1), peer.now, peer.outputs);
+  QueryPayload standing;
+  for (int round = 0; round < 2; ++round) {
+    peer.AnswerIndex();
+    for (const SendFrame& cast : peer.Sent<Cast>()) {
+      standing = std::get<QueryPayload>(std::get<Cast>(cast.frame).payload);
+      peer.AnswerTo(cast, 1);
+    }
+  }
+  ASSERT_TRUE(standing.standing.has_value());
+  Cast cast = OnePeer::QueryCast(77, 7, 8);
+  cast.payload = standing;
+  peer.Receive(peer.links[0], cast);
+  EXPECT_TRUE(peer.Take<QueryIndex>().empty());
+  peer.outputs.clear();
+
+  const StandingHits hits{standing.standing->subscription, {HitOf("new")}};
+  peer.core->OnStandingHits(peer.links[1], hits, peer.now, peer.outputs);
+
+  EXPECT_EQ(peer.Take<SubscriptionHits>().size(), 1u);
+  EXPECT_TRUE(peer.Sent<StandingHits>().empty());
+}
+
 }  // namespace
 }  // namespace panal
