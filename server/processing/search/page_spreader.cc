@@ -52,6 +52,7 @@ void PageSpreader::Note(const PagePtr& page, bool spread_now, absl::Time now) {
   const bool changed = is_new || own.header.body_hash != page->header.body_hash;
   own.header = page->header;
   own.refresh_at = now + Jittered();
+  own.is_due = spread_now;
   if (spread_now) {
     Enqueue(number, own, changed);
     return;
@@ -152,7 +153,8 @@ void PageSpreader::Launch(Spreads::iterator it, absl::Time now, Outputs& outputs
   // are sized for fewer would meet too few.
   const uint32_t wanted = std::max(size, std::min(own.size_before, sizes_.MeshSize()));
   if (wanted > own.layout || wanted < kLayoutShareMin * own.layout) own.layout = wanted;
-  own.size_before = size;
+  // One that is spread again in between keeps its size for the refresh.
+  own.size_before = std::exchange(own.is_due, false) ? size : std::max(size, own.size_before);
   spread.target = wanted;
   spread.next_position = own.layout;
   const CastRange range{seed, 0, spread.everyone ? 1 : own.layout, spread.everyone};

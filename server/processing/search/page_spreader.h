@@ -69,6 +69,7 @@ class PageSpreader {
     bool with_body = false;    // The next spread carries the body: nobody has this version yet.
     uint32_t layout = 0;       // Positions of its bubble.
     uint32_t size_before = 0;  // Peers wanted at the last spread; 0: never spread.
+    bool is_due = false;       // The next spread is the first of its version.
   };
 
   struct Spread {

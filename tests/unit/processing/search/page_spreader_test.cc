@@ -240,5 +240,52 @@ TEST(PageSpreader, RefreshesAreBatchedAndNotAllAtOnce) {
   EXPECT_EQ(numbers.size(), 1000u);
 }
 
+// Answers every cast until the spread ends; who is visited keeps the page or not. Peers of the
+// first range.
+uint32_t SpreadOut(OnePeer& peer, const PagePtr& page, bool kept) {
+  uint32_t first = 0;
+  while (true) {
+    for (const LoadPage& load : peer.Take<LoadPage>()) {
+      peer.core->OnPageLoaded({load.token, page}, peer.now, peer.outputs);
+    }
+    const bool done = !peer.Take<PageSpread>().empty();
+    const std::vector<SendFrame> casts = peer.Sent<Cast>();
+    if (done || casts.empty()) return first;
+    const bool is_first = first == 0;
+    first += is_first ? 1 : 0;  // The publisher.
+    for (const SendFrame& sent : casts) {
+      const Cast& cast = std::get<Cast>(sent.frame);
+      const uint32_t size = cast.end - cast.begin;
+      if (is_first) first += size;
+      Answer answer{.bubble = cast.bubble, .begin = cast.begin, .final = true, .visited = size};
+      answer.kept = kept ? size : 0;
+      peer.Receive(sent.to, answer);
+    }
+  }
+}
+
+TEST(PageSpreader, ASizeOfALargerMeshIsKeptForOneRefreshThoughThePageIsSpreadAgain) {
+  OnePeer peer(8);
+  peer.core->SetEstimate({2000, 32'000, 512'000, true});
+  const uint32_t large = peer.core->PageBubbleSize();
+  auto sign = [&](uint64_t version) {
+    const PagePtr page = MakePage(PeerIdOf(0), 1, version, {"a"});
+    peer.core->OnOwnPagesSigned({{page}, true}, peer.now, peer.outputs);
+    return page;
+  };
+  const PagePtr page = sign(1);
+  EXPECT_EQ(SpreadOut(peer, page, /*kept=*/false), large);
+  peer.core->SetEstimate({500, 8000, 128'000, true});
+  const uint32_t small = peer.core->PageBubbleSize();
+  ASSERT_LT(small, large);
+
+  // So few kept it that it goes out again.
+  peer.Pass(kRespreadDelay + kRefreshTick);
+  EXPECT_EQ(SpreadOut(peer, page, /*kept=*/true), large);
+
+  EXPECT_EQ(SpreadOut(peer, sign(2), /*kept=*/true), large);
+  EXPECT_EQ(SpreadOut(peer, sign(3), /*kept=*/true), small);
+}
+
 }  // namespace
 }  // namespace panal
