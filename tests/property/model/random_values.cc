@@ -130,6 +130,15 @@ std::vector<uint32_t> RandomHashes(Random& random) {
   return hashes;
 }
 
+StandingHits RandomStandingHits(Random& random) {
+  StandingHits hits;
+  const std::string id = random.Bytes(hits.subscription.bytes.size());
+  std::copy(id.begin(), id.end(), hits.subscription.bytes.begin());
+  hits.hits.resize(1 + random.Below(8));
+  for (Hit& hit : hits.hits) hit = RandomHit(random);
+  return hits;
+}
+
 DigestFrame RandomDigest(Random& random) {
   DigestFrame frame{.version = random.Next()};
   if (random.Below(8) == 0) return frame;
@@ -191,6 +200,7 @@ PagePtr RandomPage(Random& random, uint32_t number) {
 }
 
 Frame RandomFrame(Random& random, size_t kind) {
+  static_assert(std::variant_size_v<Frame> == 18, "a frame of a new kind needs a case");
   switch (kind) {
     case 0:
       return RandomHello(random);
@@ -221,6 +231,8 @@ Frame RandomFrame(Random& random, size_t kind) {
       return RandomMeasure(random);
     case 13:
       return MeasureAck{random.Next()};
+    case 15:
+      return RandomStandingHits(random);
     case 16:
       return RandomDigest(random);
     case 17:
