@@ -194,6 +194,35 @@ TEST(LiarScenario, OneThatEntersAsManyAddsAtMostWhatItsNeighborsLetIn) {
   EXPECT_LE(most, 200 + 20 * kNeighborMassMax);
 }
 
+// One frame with a made-up round neither tears the mesh apart nor ends its measurement.
+TEST(LiarScenario, OneMadeUpRoundIsFollowedByOthers) {
+  for (uint64_t made_up : {uint64_t{1} << 47, ~uint64_t{0}}) {
+    int frames = 0;  // Still to be tampered with.
+    SimulationOptions options{.seed = 31};
+    options.tamper = [&](PeerIndex from, PeerIndex, Frame& frame) {
+      auto* share = std::get_if<Measure>(&frame);
+      if (frames > 0 && share != nullptr && from == 7) {
+        share->round = made_up;
+        --frames;
+      }
+      return absl::ZeroDuration();
+    };
+    Simulation sim(options);
+    SCOPED_TRACE(ReplayLine(sim));
+    sim.AddPeers(60);
+    ASSERT_TRUE(sim.RunUntil([&] { return IsEstimateExact(sim); }, absl::Minutes(2)));
+    frames = 1;
+    ASSERT_TRUE(sim.RunUntil([&] { return frames == 0; }, absl::Minutes(3)));
+    sim.Run(absl::Minutes(3));  // Rounds after that one.
+
+    EXPECT_EQ(sim.CheckConnected(), "");
+    // A link that is being swapped is one-sided for a moment.
+    EXPECT_TRUE(sim.RunUntil([&] { return CheckGraph(sim).empty(); }, absl::Seconds(5)));
+    sim.Crash(8);
+    EXPECT_TRUE(sim.RunUntil([&] { return IsEstimateExact(sim); }, absl::Minutes(2)));
+  }
+}
+
 TEST(IdleScenario, AQuietMeshSendsLittle) {
   for (int count : {5, 64, 256}) {
     Simulation sim({.seed = 16});

@@ -18,6 +18,7 @@
 //   dial_timeout.
 // - S4. A closed link is lost at the other end one latency later, after the frames sent before; a
 //   crash or a cut is noticed at either end after crash_notice.
+// - S9. A peer that refuses a frame with its link (FrameRefused.close) closes it, as in S4.
 // - S6. Frames are lost, doubled and reordered only where the options say so: beyond what the
 //   runtime's links do, but what a frame that is shed on the way amounts to.
 // - S5. A catalog answers after index_time and keeps at most catalog_pages_max pages of other

@@ -617,7 +617,10 @@ class Simulation::Impl {
     });
   }
 
-  void Perform(PeerIndex, const FrameRefused&) { ++refused_; }
+  void Perform(PeerIndex index, const FrameRefused& refused) {
+    ++refused_;
+    if (refused.close) Perform(index, CloseLink{refused.from});
+  }
 
   void Perform(PeerIndex index, const BuildDigest& build) {
     uint32_t life = peers_[index].life;

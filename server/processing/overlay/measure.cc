@@ -100,12 +100,13 @@ void Measurement::OnMeasure(const PeerId& from, const Measure& share, absl::Time
   }
   outputs.push_back(SendFrame{from, MeasureAck{.sequence = share.sequence}});
   if (result_.count == 0) TakeResult(share);
-  if (share.round < round_) {
+  const bool later = IsLater(share.round, round_);
+  if (!later && share.round != round_) {
     bool has_mass = share.count > 0;
     if (has_mass && result_.count > 0) TellResult(from, share.round, outputs);
     return;
   }
-  if (share.round > round_) {
+  if (later) {
     if (running_ && share.last_count >= 1 && IsBelievable(share.last_count, &from))
       TakeResult(share);
     EnterRound(share.round, now, outputs);
@@ -155,7 +156,7 @@ void Measurement::OnMeasureAck(const PeerId& from, const MeasureAck& ack) {
 void Measurement::OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) {
   if (timer.kind != TimerKind::kMeasurePass || timer.token != timer_ || leaving_) return;
   if (!running_) {
-    EnterRound(round_ + 1, now, outputs);
+    EnterRound(std::max<uint64_t>(round_ + 1, 1), now, outputs);
     return;
   }
   bool silent = silent_shares_ >= kSilentShares;
@@ -205,8 +206,13 @@ MeshEstimate Measurement::Estimate() const {
           .measured = least <= kJump * result_.count};
 }
 
+bool Measurement::IsLater(uint64_t round, uint64_t than) {
+  constexpr uint64_t kHalf = uint64_t{1} << 63;
+  return than == 0 ? round > 0 : round != than && round - than < kHalf;
+}
+
 void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
-  PANAL_CHECK(round > round_);
+  PANAL_CHECK(IsLater(round, round_));
   round_ = round;
   for (auto& [peer, neighbor] : neighbors_) {
     neighbor.unacked.clear();
@@ -405,8 +411,8 @@ bool Measurement::IsPlausible(const Measure& share) {
   constexpr double kDegreeMax = kActiveViewMax;
   // Halves add up to a little more than one in floating point.
   constexpr double kFishMax = 1.001;
-  return share.round <= kRoundMax && Within(share.fish, kFishMax) &&
-         Within(share.count, kMeshSizeMax) && Within(share.degree, kMeshSizeMax * kDegreeMax) &&
+  return share.round > 0 && Within(share.fish, kFishMax) && Within(share.count, kMeshSizeMax) &&
+         Within(share.degree, kMeshSizeMax * kDegreeMax) &&
          Within(share.degree_squared, kMeshSizeMax * kDegreeMax * kDegreeMax) &&
          Within(share.canaries_asked, kMeshSizeMax * kCanariesPerRoundMax) &&
          Within(share.canaries_found, kMeshSizeMax * kCanariesPerRoundMax) &&

@@ -21,8 +21,10 @@
 //   received, and comes back when its link is lost before the acknowledgement. What belongs to an
 //   older round is acknowledged and dropped. Rationale: 1 % of mass lost early costs 2.6 % of the
 //   estimate.
-// - E2. The round only rises. A share of a higher round takes this peer into that round first; a
-//   peer begins a round only after its own one has ended.
+// - E2. A share of a later round takes this peer into that round first; a peer begins a round only
+//   after its own one has ended. Rounds are serial numbers: the later of two is less than half of
+//   the numbers ahead, and 0 is none. Rationale: whatever number somebody makes up, the next one is
+//   later, and nobody is left behind it.
 // - E3. A round ends for this peer after degree + 16 receipts in a row that change the estimate by
 //   less than `tolerance`, or after shares_max shares. A later receipt that changes it more resumes
 //   the round.
@@ -80,8 +82,6 @@ inline constexpr size_t kOwingMin = 4;
 inline constexpr int kStallsPerShare = 8;
 // Peers that a share or a result may speak of: a hundred times what Panal is made for.
 inline constexpr double kMeshSizeMax = 1e8;
-// Highest round. At a round a second three million years; bounds what a liar can jump to.
-inline constexpr uint64_t kRoundMax = uint64_t{1} << 47;
 // Receipts in a row without a change that end a round, besides one a neighbor (BubbleStorm).
 inline constexpr int kStableReceipts = 16;
 // Shares in a row without a receipt that end a round. Guess: 0.8 s, longer than most round trips.
@@ -172,6 +172,8 @@ class Measurement {
     double mass_net = 0;           // Count received in this round and not sent back (E10).
   };
 
+  // Whether `round` is later than `than` (E2).
+  static bool IsLater(uint64_t round, uint64_t than);
   void EnterRound(uint64_t round, absl::Time now, Outputs& outputs);
   void EndRound(absl::Time now, Outputs& outputs);
   void NoteChange(const std::vector<PeerId>& active, bool mesh_changed, absl::Time now,

@@ -229,9 +229,9 @@ TEST_F(MeasurementTest, GoesOnOnceTheNeighborsHaveAcknowledged) {
 
 TEST_F(MeasurementTest, ImplausibleSharesAreRefused) {
   Up({Id(2)});
-  Measure good{.sequence = 1, .round = kRoundMax, .fish_id = 1, .fish = 1, .count = kMeshSizeMax};
+  Measure good{.sequence = 1, .round = 1, .fish_id = 1, .fish = 1, .count = kMeshSizeMax};
   std::vector<Measure> bad(6, good);
-  bad[0].round = kRoundMax + 1;
+  bad[0].round = 0;
   bad[1].fish = 1.1;
   bad[2].count = kMeshSizeMax * 1.01;
   bad[3].degree = std::numeric_limits<double>::infinity();
@@ -245,6 +245,33 @@ TEST_F(MeasurementTest, ImplausibleSharesAreRefused) {
   }
   EXPECT_EQ(measurement_.round(), 0u);
   EXPECT_THAT(Frames<MeasureAck>(Receive(2, good)), SizeIs(1));
+}
+
+// Whatever round somebody makes up, there is a later one, and who is there is not left behind.
+TEST_F(MeasurementTest, RoundsGoOnBeyondTheHighestNumber) {
+  constexpr uint64_t kLast = ~uint64_t{0};
+  Up({Id(2)});
+  Receive(2, {.sequence = 1, .round = kLast});
+  ASSERT_EQ(measurement_.round(), kLast);
+  while (measurement_.running()) Tick();
+
+  Tick();
+  EXPECT_EQ(measurement_.round(), 1u);  // 0 is none.
+
+  Receive(2, {.sequence = 2, .round = kLast});  // Earlier now.
+  EXPECT_EQ(measurement_.round(), 1u);
+}
+
+TEST_F(MeasurementTest, ALaterRoundIsLessThanHalfOfTheNumbersAhead) {
+  constexpr uint64_t kHalf = uint64_t{1} << 63;
+  Up({Id(2), Id(3)});
+  Receive(2, {.sequence = 1, .round = 10});
+
+  Receive(2, {.sequence = 2, .round = 10 + kHalf});
+  EXPECT_EQ(measurement_.round(), 10u);
+
+  Receive(3, {.sequence = 1, .round = 10 + kHalf - 1});
+  EXPECT_EQ(measurement_.round(), 10 + kHalf - 1);
 }
 
 TEST_F(MeasurementTest, ALeavingPeerGivesAllItsMassAway) {
