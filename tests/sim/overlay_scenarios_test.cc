@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "gtest/gtest.h"
 #include "server/processing/overlay/measure.h"
 #include "tests/sim/replay.h"
@@ -220,6 +221,41 @@ TEST(LiarScenario, OneMadeUpRoundIsFollowedByOthers) {
     EXPECT_TRUE(sim.RunUntil([&] { return CheckGraph(sim).empty(); }, absl::Seconds(5)));
     sim.Crash(8);
     EXPECT_TRUE(sim.RunUntil([&] { return IsEstimateExact(sim); }, absl::Minutes(2)));
+  }
+}
+
+// One share with all the squared degrees that were let through once: everybody's bubbles shrank.
+TEST(LiarScenario, OneShareAddsNoMoreDegreesThanItsPeersCanHave) {
+  bool lies = false;
+  int shares = 0;
+  absl::btree_set<uint64_t> lied;  // Rounds: one share in each.
+  SimulationOptions options{.seed = 32};
+  options.tamper = [&](PeerIndex from, PeerIndex, Frame& frame) {
+    auto* share = std::get_if<Measure>(&frame);
+    if (lies && share != nullptr && from == 7 && lied.insert(share->round).second) {
+      share->degree += 1e7;
+      share->degree_squared += 1e9;
+      ++shares;
+    }
+    return absl::ZeroDuration();
+  };
+  Simulation sim(options);
+  SCOPED_TRACE(ReplayLine(sim));
+  sim.AddPeers(200);
+  ASSERT_TRUE(sim.RunUntil([&] { return IsEstimateExact(sim); }, absl::Minutes(2)));
+  sim.Run(absl::Minutes(5));  // Until everybody has its links.
+  const MeshEstimate before = sim.CoreOf(0).Estimate();
+  lies = true;
+  sim.Run(absl::Minutes(10));
+
+  EXPECT_GE(shares, 3);
+  for (PeerIndex peer : sim.Live()) {
+    const MeshEstimate after = sim.CoreOf(peer).Estimate();
+    EXPECT_NEAR(after.peers, 200, 1);
+    // One share counts at most so many peers (E10); links are swapped meanwhile.
+    EXPECT_LE(after.degree_sum, 1.05 * before.degree_sum + kNeighborMassMax * kPeerDegreeMax);
+    EXPECT_LE(after.degree_square_sum,
+              1.1 * before.degree_square_sum + kNeighborMassMax * kPeerDegreeMax * kPeerDegreeMax);
   }
 }
 

@@ -15,6 +15,7 @@ namespace {
 // Share of the degree that must have changed to begin a round. Guess: sizes of bubbles follow by
 // less.
 constexpr double kDegreeChange = 0.25;
+static_assert(kPeerDegreeMax > kActiveViewMax);
 
 // A lottery number that no two peers share in a round, but for an accident of 64 bits.
 uint64_t FishId(const PeerId& peer, uint64_t round) {
@@ -264,6 +265,7 @@ void Measurement::EndRound(absl::Time now, Outputs& outputs) {
     result_ = {.count = count,
                .degree = mass_.degree / mass_.fish,
                .degree_squared = mass_.degree_squared / mass_.fish};
+    BoundDegrees(result_.count, result_.degree, result_.degree_squared);
   }
   PlanNextRound(now, outputs);
 }
@@ -292,6 +294,16 @@ void Measurement::WakeAt(absl::Time when, absl::Time now, Outputs& outputs) {
   outputs.push_back(ScheduleTimer{delay, {TimerKind::kMeasurePass, timer_}});
 }
 
+void Measurement::BoundDegrees(double count, double& degree, double& degree_squared) {
+  if (count <= 0) {
+    degree = degree_squared = 0;
+    return;
+  }
+  degree = std::clamp(degree, count, kPeerDegreeMax * count);
+  degree_squared =
+      std::max(std::min(degree_squared, kPeerDegreeMax * degree), degree * degree / count);
+}
+
 Measurement::Mass Measurement::Bounded(const PeerId& from, const Measure& share) {
   Neighbor& neighbor = neighbors_[from];
   const double allowed = std::max(0.0, kNeighborMassMax - neighbor.mass_net);
@@ -300,9 +312,11 @@ Measurement::Mass Measurement::Bounded(const PeerId& from, const Measure& share)
   // Nobody puts in more canaries a peer than that, and so no share has more.
   const double asked = std::min(share.canaries_asked, kCanariesPerRoundMax * share.count);
   const double found = std::min(share.canaries_found, asked);
-  return {share.fish_id,       part * share.fish,           part * share.count,
-          part * share.degree, part * share.degree_squared, part * asked,
-          part * found};
+  double degree = share.degree;
+  double degree_squared = share.degree_squared;
+  BoundDegrees(share.count, degree, degree_squared);
+  return {share.fish_id,         part * share.fish, part * share.count, part * degree,
+          part * degree_squared, part * asked,      part * found};
 }
 
 bool Measurement::IsBelievable(double count, const PeerId* told_by) {
@@ -338,6 +352,7 @@ void Measurement::TakeResult(const Measure& share) {
   result_ = {.count = share.last_count,
              .degree = share.last_degree,
              .degree_squared = share.last_degree_squared};
+  BoundDegrees(result_.count, result_.degree, result_.degree_squared);
 }
 
 void Measurement::SendNextShare(absl::Time now, Outputs& outputs) {
@@ -408,23 +423,24 @@ bool Measurement::Settled() const {
 double Measurement::Ratio() const { return mass_.fish > 0 ? mass_.count / mass_.fish : 0; }
 
 bool Measurement::IsPlausible(const Measure& share) {
-  constexpr double kDegreeMax = kActiveViewMax;
   // Halves add up to a little more than one in floating point.
   constexpr double kFishMax = 1.001;
   return share.round > 0 && Within(share.fish, kFishMax) && Within(share.count, kMeshSizeMax) &&
-         Within(share.degree, kMeshSizeMax * kDegreeMax) &&
-         Within(share.degree_squared, kMeshSizeMax * kDegreeMax * kDegreeMax) &&
+         Within(share.degree, kMeshSizeMax * kPeerDegreeMax) &&
+         Within(share.degree_squared, kMeshSizeMax * kPeerDegreeMax * kPeerDegreeMax) &&
          Within(share.canaries_asked, kMeshSizeMax * kCanariesPerRoundMax) &&
          Within(share.canaries_found, kMeshSizeMax * kCanariesPerRoundMax) &&
          Within(share.last_count, kMeshSizeMax) &&
-         Within(share.last_degree, kMeshSizeMax * kDegreeMax) &&
-         Within(share.last_degree_squared, kMeshSizeMax * kDegreeMax * kDegreeMax);
+         Within(share.last_degree, kMeshSizeMax * kPeerDegreeMax) &&
+         Within(share.last_degree_squared, kMeshSizeMax * kPeerDegreeMax * kPeerDegreeMax);
 }
 
 void Measurement::CheckInvariants() const {
   PANAL_CHECK(mass_.count >= 0 && mass_.fish >= 0);
   // Some of those whose turn is to come may be gone.
   PANAL_CHECK(order_.size() <= 2 * size_t{kActiveViewMax});
+  // Cauchy-Schwarz, but for rounding (E6).
+  PANAL_CHECK(result_.degree * result_.degree <= 1.001 * result_.count * result_.degree_squared);
   for (const auto& [peer, neighbor] : neighbors_) {
     PANAL_CHECK(neighbor.unacked.size() <= kUnackedMax);
     PANAL_CHECK(std::binary_search(active_.begin(), active_.end(), peer));

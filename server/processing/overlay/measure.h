@@ -31,9 +31,10 @@
 // - E4. A peer that has no result takes the one that comes with a share (last_*), and so does one
 //   that was taken into a new round before its own ended.
 // - E5. The estimate is never below 1 + the size of the active view.
-// - E6. A share with a value outside the bounds below is refused. Rationale: a sum is only as
-//   honest as its least honest member; the bounds keep the damage finite, no more. A liar can bias
-//   the result.
+// - E6. A share with a value outside the bounds below is refused. Of a share, and of what a neighbor
+//   says of the round before, the degrees are taken as far as the peers counted can have them: 1 to
+//   kPeerDegreeMax each, and squares that fit (Cauchy-Schwarz). Rationale: a sum is only as honest as
+//   its least honest member; the bounds keep the damage finite, no more. A liar can bias the result.
 // - E7. A round is begun by a peer that saw the mesh change (a newcomer joined, a neighbor was lost
 //   or left) or whose degree differs by more than a quarter from the one it put in; a swapped link
 //   begins none. Rationale: links are swapped all the time, and n does not care.
@@ -82,6 +83,8 @@ inline constexpr size_t kOwingMin = 4;
 inline constexpr int kStallsPerShare = 8;
 // Peers that a share or a result may speak of: a hundred times what Panal is made for.
 inline constexpr double kMeshSizeMax = 1e8;
+// Neighbors of a peer: kActiveViewMax and the slack of four (MembershipOptions).
+inline constexpr double kPeerDegreeMax = 132;
 // Receipts in a row without a change that end a round, besides one a neighbor (BubbleStorm).
 inline constexpr int kStableReceipts = 16;
 // Shares in a row without a receipt that end a round. Guess: 0.8 s, longer than most round trips.
@@ -181,7 +184,9 @@ class Measurement {
   void PlanNextRound(absl::Time now, Outputs& outputs);
   void WakeAt(absl::Time when, absl::Time now, Outputs& outputs);
   void Merge(const Mass& mass);
-  // What of a neighbor's share counts (E10).
+  // Degrees as `count` peers can have them (E6).
+  static void BoundDegrees(double count, double& degree, double& degree_squared);
+  // What of a neighbor's share counts (E6, E10).
   Mass Bounded(const PeerId& from, const Measure& share);
   // Whether a result may be taken (E9).
   // `told_by`: the neighbor whose result it is; null for a round of this peer's own.

@@ -274,6 +274,42 @@ TEST_F(MeasurementTest, ALaterRoundIsLessThanHalfOfTheNumbersAhead) {
   EXPECT_EQ(measurement_.round(), 10 + kHalf - 1);
 }
 
+TEST_F(MeasurementTest, DegreesAreTakenAsFarAsThePeersCountedCanHaveThem) {
+  struct Case {
+    double degree, squared, degree_taken, squared_taken;
+  };
+
+  uint64_t round = 0;
+  for (const Case& c : std::vector<Case>{
+           {kPeerDegreeMax, kPeerDegreeMax * kPeerDegreeMax, kPeerDegreeMax,
+            kPeerDegreeMax * kPeerDegreeMax},
+           {kPeerDegreeMax + 1, 1e9, kPeerDegreeMax, kPeerDegreeMax * kPeerDegreeMax},
+           {10, 1e9, 10, 10 * kPeerDegreeMax},
+           {10, 100, 10, 100},
+           {10, 99, 10, 100},  // Cauchy-Schwarz.
+           {0.5, 1, 1, 1},
+       }) {
+    SCOPED_TRACE(c.degree);
+    Up({Id(2)});
+    // 1 of its own, with one neighbor, and what was sent; half of that goes out.
+    Receive(2, {.sequence = ++round,
+                .round = round,
+                .count = 1,
+                .degree = c.degree,
+                .degree_squared = c.squared,
+                .last_count = 40,
+                .last_degree = 40 * c.degree,
+                .last_degree_squared = 40 * c.squared});
+    std::vector<Measure> shares = Frames<Measure>(Tick());
+
+    ASSERT_THAT(shares, SizeIs(1));
+    EXPECT_DOUBLE_EQ(shares[0].degree, (1 + c.degree_taken) / 2);
+    EXPECT_DOUBLE_EQ(shares[0].degree_squared, (1 + c.squared_taken) / 2);
+    EXPECT_DOUBLE_EQ(measurement_.Estimate().degree_sum, 40 * c.degree_taken);
+    EXPECT_DOUBLE_EQ(measurement_.Estimate().degree_square_sum, 40 * c.squared_taken);
+  }
+}
+
 TEST_F(MeasurementTest, ALeavingPeerGivesAllItsMassAway) {
   Up({Id(2), Id(3)});
   Tick();
