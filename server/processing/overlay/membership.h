@@ -77,9 +77,10 @@ inline constexpr int kActiveViewMax = 128;
 // tenth a second has a third of a walk a second on each link.
 inline constexpr Rate kWalksOfNeighbor = {.burst = 256, .period = absl::Milliseconds(125)};
 // Shuffles, and replies, taken from one neighbor: so many at once, and in a shuffle_interval. Guess: a
-// third of one is usual, and one that is short of links sends five in the first minute (M7).
-inline constexpr double kShufflesBurst = 8;
-inline constexpr int kShufflesPerInterval = 3;
+// third of one is usual, but where most peers have failed the others may shuffle every second (M7)
+// over the few links that are left; the burst is a minute of that.
+inline constexpr double kShufflesBurst = 64;
+inline constexpr int kShufflesPerInterval = 6;
 
 class Membership {
  public:
