@@ -24,6 +24,7 @@ HOSTILE_POINTS = {0.05: 0, 0.1: 0, 0.2: 0.01}
 HOSTILE_UNCOVERED = {"counts"}
 # HyParView (Leitao, Pereira, Rodrigues, DSN 2007): share of peers reached right after this share of 10,000 failed
 # (Fig. 2), and membership cycles until it is as before (Fig. 4), both read off the plots.
+HYPARVIEW_PEERS = 10000
 HYPARVIEW_RELIABILITY = {0.1: 1, 0.2: 1, 0.3: 1, 0.4: 1, 0.5: 1, 0.6: 1, 0.7: 1, 0.8: 1, 0.9: 0.99, 0.95: 0.91}
 HYPARVIEW_CYCLES = {0.1: 1, 0.2: 1, 0.3: 1, 0.4: 1, 0.5: 1, 0.6: 1, 0.7: 2, 0.8: 2, 0.9: 4}
 
@@ -85,7 +86,7 @@ def flag(fine):
 
 
 def say_broadcasts(folder):
-    """How many reach less than the paper's, or heal more slowly."""
+    """How many reach less than the paper's, or heal more slowly; with the paper's own parameters only at its size."""
     broken = 0
     for row in rows(folder, "broadcast"):
         fail, reached = float(row["fail"]), float(row["reliability"])
@@ -93,6 +94,7 @@ def say_broadcasts(folder):
         cycles = HYPARVIEW_CYCLES.get(fail)
         fine = paper is None or reached >= paper - READING_ERROR
         fine = fine and (cycles is None or int(row["healing_cycles"]) <= cycles)
+        fine = fine or (row["variant"] == "hyparview" and int(row["peers"]) < HYPARVIEW_PEERS)
         broken += not fine
         print(f"broadcast {row['peers']:>6} peers  {row['variant']:9} {fail:.0%} failed: reached {reached:.4f}"
               f" (HyParView's Fig. 2 at 10,000: {paper}), healed after {row['healing_s']} s,"
