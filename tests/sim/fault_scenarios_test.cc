@@ -85,6 +85,26 @@ TEST(OneWayScenario, AMutedPeerHearsUntilItsLinksAreLostAndNobodyHearsIt) {
   EXPECT_EQ(sim.CheckAccount(request, /*nothing_lost=*/false), "");
 }
 
+// Away for so long that nobody keeps its pages any more, a peer is found soon after its return, not
+// when its pages would fall due.
+TEST(RestartScenario, APeerThatWasAwayForLongIsFoundAgainSoon) {
+  Simulation sim(Watched(42));
+  SCOPED_TRACE(ReplayLine(sim));
+  std::vector<PeerIndex> peers = sim.AddPeers(50);
+  sim.Run(absl::Seconds(30));
+  sim.Publish(peers[4], {FileRecord("report.txt")});
+  sim.Run(absl::Seconds(5));
+  ASSERT_EQ(sim.Search(peers[9], "report").hits.size(), 1u);
+
+  sim.Crash(peers[4]);
+  sim.Run(kPageLifetime + absl::Minutes(1));
+  ASSERT_EQ(sim.Search(peers[9], "report").hits.size(), 0u);
+  sim.Restart(peers[4]);
+  sim.Run(absl::Seconds(45));  // kMeasureWait, and what spreading takes.
+
+  EXPECT_EQ(sim.Search(peers[9], "report").hits.size(), 1u);
+}
+
 TEST(EmptyRestartScenario, APeerWithoutItsDiskKeepsItsIdAndGetsItsPagesNotBack) {
   Simulation sim(Watched(43));
   SCOPED_TRACE(ReplayLine(sim));

@@ -186,6 +186,11 @@ std::vector<PagePtr> SimCatalog::OwnPages() const {
   return own;
 }
 
+PagePtr SimCatalog::OwnPage(uint32_t number) const {
+  const Kept* kept = Find({owner_, number});
+  return kept == nullptr ? nullptr : kept->page;
+}
+
 std::vector<std::string> SimCatalog::AddressesOf(const PeerId& publisher) const {
   const Kept* kept = Find({publisher, kPeerPageNumber});
   if (kept == nullptr || kept->page->records.empty()) return {};

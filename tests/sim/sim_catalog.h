@@ -65,8 +65,10 @@ class SimCatalog {
   // What a digest holds of everything that has not expired.
   std::vector<uint32_t> DigestHashes(absl::Time now) const;
 
-  // Own pages, ascending by number.
+  // Own pages, expired or not, ascending by number.
   std::vector<PagePtr> OwnPages() const;
+  // One of them; null when there is none.
+  PagePtr OwnPage(uint32_t number) const;
 
   // Everything that is kept, expired or not, ascending by key.
   const std::vector<Kept>& pages() const { return pages_; }

@@ -173,12 +173,30 @@ class Simulation::Impl {
     core.capacity = peer.capacity;
     peer.core = Core::Create(peer.id, core, *peer.random);
     Feed(index, Start{ContactOf(index), std::move(known)});
-    std::vector<PagePtr> own = peer.catalog->OwnPages();
-    if (!own.empty()) Feed(index, OwnPagesSigned{std::move(own), /*spread_now=*/false});
+    LoadOwnPages(index);
     if (!options_.peer_pages) return;
     At(kPeerPageDelay, [this, index, life = peer.life] {
       if (IsSame(index, life)) PublishPeerPage(index);
     });
+  }
+
+  // What the runtime does with the pages of an earlier run (PageSigner::LoadAll).
+  void LoadOwnPages(PeerIndex index) {
+    std::vector<PagePtr> own = peers_[index].catalog->OwnPages();
+    const uint64_t aged = ToMilliseconds(now_ + 2 * kPageLifetime / 3);
+    for (PagePtr& page : own) {
+      if (!page->records.empty() && page->header.expires_ms < aged) page = Resign(index, *page);
+    }
+    if (!own.empty()) Feed(index, OwnPagesSigned{std::move(own), /*spread_now=*/false});
+  }
+
+  // Signs an own page with a new expiry; the version stays, as nothing in it changed.
+  PagePtr Resign(PeerIndex index, const Page& old) {
+    SimPeer& peer = peers_[index];
+    PagePtr page = MakePage(peer.id, old.header.key.number, old.header.version,
+                            now_ + kPageLifetime, old.records);
+    peer.catalog->Store(page, /*has_body=*/true, now_);
+    return page;
   }
 
   // What the runtime does with a bootstrap address: dials it, learns the id, reports both.
@@ -560,20 +578,14 @@ class Simulation::Impl {
     });
   }
 
-  // Signs own pages again with a new expiry; the version stays, as nothing in them changed.
   void Perform(PeerIndex index, const RefreshOwnPages& refresh) {
     uint32_t life = peers_[index].life;
     At(options_.index_time, [=, this] {
       if (!IsSame(index, life)) return;
-      SimPeer& peer = peers_[index];
       OwnPagesSigned renewed;
       for (uint32_t number : refresh.numbers) {
-        PagePtr old = peer.catalog->Load({peer.id, number}, now_);
-        if (old == nullptr) continue;
-        PagePtr page =
-            MakePage(peer.id, number, old->header.version, now_ + kPageLifetime, old->records);
-        peer.catalog->Store(page, /*has_body=*/true, now_);
-        renewed.pages.push_back(std::move(page));
+        PagePtr old = peers_[index].catalog->OwnPage(number);
+        if (old != nullptr) renewed.pages.push_back(Resign(index, *old));
       }
       if (!renewed.pages.empty()) Feed(index, std::move(renewed));
     });

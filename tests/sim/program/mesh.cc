@@ -16,6 +16,9 @@ constexpr char kCommonWord[] = "common";
 // While it grows a mesh gains this share of its size in every step.
 constexpr double kGrowth = 0.01;
 constexpr absl::Duration kGrowthStep = absl::Milliseconds(100);
+// Addresses that a newcomer is given while others come and go: one alone may be gone, or have no
+// neighbors yet itself. Guess: what people put into a configuration.
+constexpr int kJoinAddresses = 4;
 // Batches of searches. Guess: some 0.2 s each, so that a class is done in a minute.
 constexpr int kBatchesMax = 200;
 // Searches begin this far apart, so that many are under way at once without all in one instant.
@@ -119,7 +122,10 @@ void Mesh::PublishAs(PeerIndex peer, size_t rank) {
 
 PeerIndex Mesh::AddPublisher() {
   AddOptions add{.capacity = NextCapacity()};
-  if (sim_.LiveCount() > 0) add.contact = sim_.RandomLive();
+  if (sim_.LiveCount() > 0) {
+    add.contact = sim_.RandomLive();
+    for (int i = 1; i < kJoinAddresses; ++i) add.known.push_back(sim_.RandomLive());
+  }
   capacities_.push_back(add.capacity);
   PeerIndex peer = sim_.AddPeer(add);
   PublishOne(peer);
