@@ -100,6 +100,7 @@ class Contract(MeshTest):
         # A busy machine may bring about an end game or two; asking everybody for everything doubles the bytes.
         self.assertLess(got["received"], 1.3 * size)
         self.assertGreaterEqual(got["received"], size)
+
     def test_every_verb_says_the_same_size_of_a_folder(self):
         os.makedirs(self.path("apiary", "hives", "east"))
         self.write(os.path.join("apiary", "keepers"), b"12345")
