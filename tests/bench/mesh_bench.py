@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 
+IDLE_SECONDS = 20
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -67,14 +68,15 @@ class Peer:
 
 
 def mesh(binary, folder, count):
+    """A mesh of so many peers, each of which knows its number."""
     peers = [Peer(binary, folder / "1")]
     for i in range(2, count + 1):
         peers.append(Peer(binary, folder / str(i), peers[0].ready["mesh"]))
     deadline = time.monotonic() + 60
-    while peers[-1].panal("status")[0][0]["mesh_size"] != count:
+    while any(peer.panal("status")[0][0]["mesh_size"] != count for peer in peers):
         if time.monotonic() > deadline:
             sys.exit("the mesh did not form within 60 s")
-        time.sleep(0.05)
+        time.sleep(0.05)  # Between two looks only.
     return peers
 
 
@@ -149,10 +151,9 @@ def bench_transfer(args, folder):
 
 def bench_idle(args, folder):
     peers = mesh(args.bin, folder / "mesh", 5)
-    time.sleep(10)  # The measurement of a new mesh settles.
     before = [peer.cpu_seconds() for peer in peers]
-    time.sleep(20)
-    cpu = [(peer.cpu_seconds() - start) / 20 for peer, start in zip(peers, before)]
+    time.sleep(IDLE_SECONDS)  # The interval that is measured.
+    cpu = [(peer.cpu_seconds() - start) / IDLE_SECONDS for peer, start in zip(peers, before)]
     result = {"rss_mib": statistics.median(peer.rss_mib() for peer in peers),
               "cpu_share": statistics.median(cpu), "threads": peers[0].threads()}
     for peer in peers:
