@@ -48,12 +48,25 @@ struct Digest256 {
   // First eight characters, for logs.
   std::string ToShortText() const { return ToText().substr(0, 8); }
 
-  auto operator<=>(const Digest256&) const = default;
+  // In the order of the bytes. Digests hardly ever share their first eight.
+  std::strong_ordering operator<=>(const Digest256& other) const {
+    if (Head() != other.Head()) return Head() <=> other.Head();
+    return std::memcmp(bytes.data(), other.bytes.data(), kSize) <=> 0;
+  }
+
   bool operator==(const Digest256&) const = default;
 
   template <typename H>
   friend H AbslHashValue(H h, const Digest256& id) {
     return H::combine(std::move(h), id.bytes);
+  }
+
+ private:
+  // The first eight bytes, big-endian.
+  uint64_t Head() const {
+    uint64_t head = 0;
+    for (size_t i = 0; i < sizeof(head); ++i) head = head << 8 | bytes[i];
+    return head;
   }
 };
 

@@ -539,6 +539,7 @@ void Membership::SendFeeler(absl::Time now, Outputs& outputs) {
 }
 
 void Membership::ReportRemembered(Outputs& outputs) {
+  if (!std::exchange(unreported_, false)) return;
   RememberPeers report;
   for (auto& [contact, remembered] : remembered_) {
     if (remembered.reported) continue;
@@ -639,6 +640,7 @@ void Membership::Remember(const PeerContact& peer, absl::Time now) {
     remembered_.erase(oldest);
   }
   remembered_.emplace(peer, Remembered{.last_link = now, .reported = false});
+  unreported_ = true;
 }
 
 void Membership::Forget(const PeerId& peer, absl::Time now) {

@@ -248,6 +248,7 @@ class Membership {
   absl::btree_set<PeerContact, ById> passive_;
   absl::btree_map<PeerId, Rest> resting_;
   absl::btree_map<PeerContact, Remembered, ById> remembered_;
+  bool unreported_ = false;  // Some of them may not be reported yet.
   // Peers of Start and PeerLearned not tried yet, in their order; only used while there is no
   // neighbor.
   std::vector<PeerContact> known_;
