@@ -310,6 +310,40 @@ TEST(PageScenario, NobodyGoesBackToAnOlderVersion) {
   EXPECT_EQ(sim.Search(peers[8], "version8").hits.size(), 0u);
 }
 
+// A fifth of the peers send every share of the measurement again, while its round lasts and later.
+TEST(ReplayedShareScenario, AddsNothing) {
+  struct Sent {
+    PeerIndex from, to;
+    Measure share;
+  };
+
+  std::vector<Sent> sent;
+  SimulationOptions options{.seed = 53};
+  options.on_frame = [&](PeerIndex from, PeerIndex to, const Frame& frame) {
+    const auto* share = std::get_if<Measure>(&frame);
+    if (share != nullptr && from % 5 == 0) sent.push_back({from, to, *share});
+  };
+  Simulation sim(options);
+  SCOPED_TRACE(ReplayLine(sim));
+  sim.AddPeers(100);
+  ASSERT_TRUE(sim.RunUntil([&] { return IsMeasured(sim, 0.01); }, absl::Minutes(1)));
+
+  size_t replayed = 0;
+  for (int step = 0; step < 600; ++step) {
+    std::vector<Sent> again;
+    again.swap(sent);
+    sim.Run(absl::Milliseconds(500));
+    for (const Sent& one : again) {
+      const std::vector<PeerIndex> links = sim.LinksOf(one.to);
+      if (!std::binary_search(links.begin(), links.end(), one.from)) continue;
+      sim.Feed(one.to, FrameReceived{sim.IdOf(one.from), one.share});
+      ++replayed;
+    }
+    ASSERT_TRUE(IsMeasured(sim, 0.005));
+  }
+  EXPECT_GT(replayed, 1000u);
+}
+
 // What a broken invariant prints is enough to see it again.
 TEST(ReplayDeathTest, ABrokenInvariantPrintsTheLineThatRepeatsIt) {
   EXPECT_DEATH(

@@ -120,6 +120,28 @@ TEST(MeasurementScenario, KnowsTheDegreesOfAQuietMesh) {
   EXPECT_NEAR(estimate.degree_square_sum, 17 * 16 * 16, 1);
 }
 
+// Gia's mix (SIGCOMM 2003, Table 1) without its rarest: most neighbors of the weak are strong. Once
+// it is measured the mesh is quiet again.
+TEST(MeasurementScenario, IsExactWhereDegreesDiffer) {
+  for (uint64_t seed : {7, 8}) {
+    Simulation sim({.seed = seed});
+    SCOPED_TRACE(ReplayLine(sim));
+    for (int i = 0; i < 300; ++i) {
+      const double draw = sim.random().Unit();
+      sim.AddPeer({.capacity = draw < 0.2 ? 0.1 : draw < 0.65 ? 1.0 : 10.0});
+      sim.Run(absl::Milliseconds(20));
+    }
+
+    EXPECT_TRUE(sim.RunUntil([&] { return IsEstimateExact(sim); }, absl::Seconds(60)));
+    sim.Run(absl::Minutes(2));
+    const uint64_t before = sim.traffic().by_kind["measure"].frames;
+    sim.Run(absl::Minutes(4));
+    EXPECT_TRUE(IsEstimateExact(sim));
+    const double frames = static_cast<double>(sim.traffic().by_kind["measure"].frames - before);
+    EXPECT_LT(frames / 300 / 240, 10);
+  }
+}
+
 TEST(MeasurementScenario, FollowsAMeshThatShrinks) {
   Simulation sim({.seed = 15});
   SCOPED_TRACE(ReplayLine(sim));

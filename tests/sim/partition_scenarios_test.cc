@@ -73,5 +73,33 @@ INSTANTIATE_TEST_SUITE_P(Sizes, CutScenario,
                            return std::string(info.param.name);
                          });
 
+// BubbleStorm's mix of capacities, in which few links cross after the halves have met.
+TEST(UnequalCutScenario, BothHalvesSoonKnowOfEachOther) {
+  for (uint64_t seed : {1, 2}) {
+    Simulation sim({.seed = seed});
+    SCOPED_TRACE(ReplayLine(sim));
+    std::vector<PeerIndex> half;
+    for (int i = 0; i < 200; ++i) {
+      const double draw = sim.random().Unit();
+      const double capacity = draw < 0.5    ? 1
+                              : draw < 0.7  ? 1.5
+                              : draw < 0.85 ? 2
+                              : draw < 0.95 ? 4
+                                            : 8;
+      const PeerIndex peer = sim.AddPeer({.capacity = capacity});
+      if (i % 2 == 0) half.push_back(peer);
+      sim.Run(absl::Milliseconds(50));
+    }
+    ASSERT_TRUE(sim.RunUntil([&] { return IsMeasured(sim); }, absl::Minutes(1)));
+
+    sim.Partition(half);
+    sim.Run(absl::Minutes(2));
+    EXPECT_NE(sim.CheckConnected(), "");
+    sim.Heal();
+
+    EXPECT_TRUE(sim.RunUntil([&] { return IsOne(sim); }, absl::Minutes(3)));
+  }
+}
+
 }  // namespace
 }  // namespace panal::sim

@@ -100,6 +100,7 @@ void Measurement::OnMeasure(const PeerId& from, const Measure& share, absl::Time
     return;
   }
   outputs.push_back(SendFrame{from, MeasureAck{.sequence = share.sequence}});
+  if (!IsFirst(share.sequence, neighbors_[from])) return;
   if (result_.count == 0) TakeResult(share);
   const bool later = IsLater(share.round, round_);
   if (!later && share.round != round_) {
@@ -127,7 +128,7 @@ void Measurement::OnShareOfRound(const PeerId& from, const Measure& share, absl:
   Merge(Bounded(from, share));
   bool stable = mass_.fish_id == fish_before && !Differs(Ratio(), before, options_.tolerance);
   if (running_) {
-    stable_receipts_ = stable ? stable_receipts_ + 1 : 0;
+    NoteReceipt(stable);
     if (stable_receipts_ >= static_cast<int>(active_.size()) + kStableReceipts) {
       EndRound(now, outputs);
     }
@@ -135,13 +136,34 @@ void Measurement::OnShareOfRound(const PeerId& from, const Measure& share, absl:
   }
   bool knows_less = share.fish_id != mass_.fish_id || share.fish <= 0 ||
                     Differs(share.count / share.fish, Ratio(), options_.tolerance);
-  if (!stable && shares_sent_ < options_.shares_max) {
+  if (!stable && shares_sent_ < SharesMax()) {
     running_ = true;
-    stable_receipts_ = 0;
-    WakeAt(now + options_.share_interval, now, outputs);
+    NoteReceipt(stable);
+    WakeAt(now + ShareInterval(), now, outputs);
   } else if (share.count > 0 && knows_less) {
     SendShare(from, 0.5, outputs);
   }
+}
+
+bool Measurement::IsFirst(uint64_t sequence, Neighbor& neighbor) {
+  if (sequence > neighbor.highest_sequence) {
+    const uint64_t ahead = sequence - neighbor.highest_sequence;
+    neighbor.sequences_seen = ahead < kSequenceWindow ? neighbor.sequences_seen << ahead : 0;
+    neighbor.highest_sequence = sequence;
+  }
+  const uint64_t behind = neighbor.highest_sequence - sequence;
+  if (behind >= kSequenceWindow || (neighbor.sequences_seen >> behind & 1) != 0) return false;
+  neighbor.sequences_seen |= uint64_t{1} << behind;
+  return true;
+}
+
+void Measurement::NoteReceipt(bool stable) {
+  stable_receipts_ = stable ? stable_receipts_ + 1 : 0;
+  if (Differs(Ratio(), band_, kSettledBand)) {
+    band_ = Ratio();
+    band_receipts_ = 0;
+  }
+  ++band_receipts_;
 }
 
 void Measurement::OnMeasureAck(const PeerId& from, const MeasureAck& ack) {
@@ -160,13 +182,13 @@ void Measurement::OnTimer(const Timer& timer, absl::Time now, Outputs& outputs) 
     EnterRound(std::max<uint64_t>(round_ + 1, 1), now, outputs);
     return;
   }
-  bool silent = silent_shares_ >= kSilentShares;
-  if (active_.empty() || silent || shares_sent_ >= options_.shares_max) {
+  bool silent = silent_shares_ >= kSilentShares * Pace();
+  if (active_.empty() || silent || shares_sent_ >= SharesMax()) {
     EndRound(now, outputs);
     return;
   }
   if (!Stalls()) SendNextShare(now, outputs);
-  WakeAt(now + options_.share_interval, now, outputs);
+  WakeAt(now + ShareInterval(), now, outputs);
 }
 
 bool Measurement::Stalls() {
@@ -234,13 +256,14 @@ void Measurement::EnterRound(uint64_t round, absl::Time now, Outputs& outputs) {
   changed_ = false;
   urgent_ = false;
   stable_receipts_ = 0;
+  band_receipts_ = 0;
   shares_sent_ = 0;
   silent_shares_ = 0;
   stalls_ = 0;
   if (active_.empty()) {
     EndRound(now, outputs);
   } else {
-    WakeAt(now + options_.share_interval * random_.Unit(), now, outputs);
+    WakeAt(now + ShareInterval() * random_.Unit(), now, outputs);
   }
 }
 
@@ -413,11 +436,19 @@ void Measurement::TellResult(const PeerId& to, uint64_t round, Outputs& outputs)
   outputs.push_back(SendFrame{to, share});
 }
 
+double Measurement::Pace() const {
+  return std::max(1.0, static_cast<double>(active_.size()) / kPassLinks);
+}
+
+absl::Duration Measurement::ShareInterval() const { return options_.share_interval / Pace(); }
+
+int Measurement::SharesMax() const { return static_cast<int>(options_.shares_max * Pace()); }
+
 // A round that ran out of shares on starved machines may end before the masses have mixed; its
-// ratio can be wrong by any factor. Half of the receipts that end a round at once tell the two
-// apart.
+// ratio can be wrong by any factor.
 bool Measurement::Settled() const {
-  return 2 * stable_receipts_ >= static_cast<int>(active_.size());
+  const auto degree = static_cast<int>(active_.size());
+  return 2 * stable_receipts_ >= degree || band_receipts_ >= degree + kStableReceipts;
 }
 
 double Measurement::Ratio() const { return mass_.fish > 0 ? mass_.count / mass_.fish : 0; }

@@ -126,6 +126,140 @@ TEST_F(MeasurementTest, EveryShareIsAcknowledged) {
   EXPECT_EQ(Frames<MeasureAck>(outputs)[0].sequence, 77u);
 }
 
+// What this peer has of the count, by what it gives away as it leaves.
+class SequenceTest : public MeasurementTest {
+ protected:
+  SequenceTest() {
+    Up({Id(2), Id(3)});
+    Tick();
+  }
+
+  Outputs Share(uint8_t from, uint64_t sequence) {
+    return Receive(from, {.sequence = sequence, .round = 1, .count = 1});
+  }
+
+  double Count() {
+    Outputs outputs;
+    measurement_.OnLeave(now_, outputs);
+    return Frames<Measure>(outputs).front().count;
+  }
+};
+
+TEST_F(SequenceTest, AShareThatIsSentAgainIsAcknowledgedAndNothingElse) {
+  Share(2, 1);
+  Share(2, 2);
+
+  Outputs outputs = Share(2, 1);
+
+  ASSERT_THAT(outputs, SizeIs(1));
+  EXPECT_THAT(Frames<MeasureAck>(outputs), SizeIs(1));
+  EXPECT_THAT(Frames<MeasureAck>(Share(2, 2)), SizeIs(1));
+  EXPECT_EQ(Count(), 3);
+}
+
+TEST_F(SequenceTest, EveryLinkHasNumbersOfItsOwn) {
+  Share(2, 1);
+  Share(3, 1);
+
+  EXPECT_EQ(Count(), 3);
+}
+
+TEST_F(SequenceTest, AShareThatWasOvertakenCountsUpToTheWindow) {
+  Share(2, kSequenceWindow + 1);
+  Share(2, 2);  // The last one within.
+  EXPECT_THAT(Frames<MeasureAck>(Share(2, 1)), SizeIs(1));
+
+  EXPECT_EQ(Count(), 3);
+}
+
+TEST_F(SequenceTest, NumbersFarAheadForgetThoseBefore) {
+  Share(2, 1);
+  Share(2, kSequenceWindow + 1);
+  Share(2, ~uint64_t{0});
+  Share(2, 1);
+  Share(2, ~uint64_t{0});
+
+  EXPECT_EQ(Count(), 4);
+}
+
+TEST_F(SequenceTest, NumberingBeginsAfreshWithANewLink) {
+  Share(2, 1);
+  Outputs outputs;
+  measurement_.OnNeighborDown(Id(2), {Id(3)}, /*mesh_changed=*/false, now_, outputs);
+  measurement_.OnNeighborUp({Id(2), Id(3)}, /*mesh_changed=*/false, now_, outputs);
+
+  Share(2, 1);
+
+  EXPECT_EQ(Count(), 3);
+}
+
+// A pass takes as long whatever the degree; so do the shares after which a round falls silent.
+class PaceTest : public MeasurementTest {
+ protected:
+  // Shares of a round that everybody acknowledges and nobody adds to.
+  size_t SharesOf(size_t degree) {
+    std::vector<PeerId> active;
+    for (size_t i = 0; i < degree; ++i) active.push_back(Id(static_cast<uint8_t>(i + 2)));
+    Up(active);
+    Tick();
+    size_t shares = 0;
+    while (measurement_.running()) {
+      shares += Frames<Measure>(Tick()).size();
+      for (const PeerId& peer : active) measurement_.OnMeasureAck(peer, {shares});
+    }
+    return shares;
+  }
+};
+
+TEST_F(PaceTest, APeerOfFewLinksSendsOneShareAnInterval) {
+  EXPECT_EQ(SharesOf(kPassLinks), static_cast<size_t>(kSilentShares));
+  EXPECT_EQ(delay_, MeasureOptions().share_interval);
+}
+
+TEST_F(PaceTest, APeerOfTwiceAsManySendsTwiceAsOften) {
+  EXPECT_EQ(SharesOf(2 * kPassLinks), static_cast<size_t>(2 * kSilentShares));
+  EXPECT_EQ(delay_, MeasureOptions().share_interval / 2);
+}
+
+// With a neighbor whose shares bring an estimate each, after the count and the fish of this peer.
+class SettledTest : public MeasurementTest {
+ protected:
+  SettledTest() {
+    Up({Id(2)});
+    Tick();
+  }
+
+  // The estimate after a round in which it moved by `change` with each of `receipts`.
+  double Settle(int receipts, double change) {
+    const double fish = 0.01;
+    double count = 100 * fish - 1;  // Beside this peer's own 1.
+    for (int i = 0; i < receipts; ++i) {
+      Receive(2, {.sequence = ++sequence_,
+                  .round = 1,
+                  .fish_id = ~uint64_t{0},
+                  .fish = i == 0 ? fish : 0,
+                  .count = std::max(count, 0.0)});
+      count = change * 100 * fish;
+    }
+    while (measurement_.running()) Tick();
+    return measurement_.Estimate().measured ? measurement_.Estimate().peers : 0;
+  }
+
+  uint64_t sequence_ = 0;
+};
+
+TEST_F(SettledTest, AnEstimateThatStayedInTheBandIsTaken) {
+  EXPECT_NEAR(Settle(1 + kStableReceipts, kSettledBand / 20), 100, 1);
+}
+
+TEST_F(SettledTest, OneReceiptFewerIsNotEnough) {
+  EXPECT_EQ(Settle(kStableReceipts, kSettledBand / 20), 0);
+}
+
+TEST_F(SettledTest, AnEstimateThatDriftsOutOfTheBandIsNotTaken) {
+  EXPECT_EQ(Settle(1 + kStableReceipts, kSettledBand / 10), 0);
+}
+
 TEST_F(MeasurementTest, AHigherRoundTakesThisPeerIntoIt) {
   Up({Id(2)});
 
@@ -384,9 +518,13 @@ TEST_F(MeasurementTest, LosingAQuarterOfTheNeighborsBeginsARoundSoon) {
   for (uint8_t i = 2; i < 18; ++i) active.push_back(Id(i));
   Up(active);
   // A round that settles at 100,000: whatever goes out comes back.
+  uint64_t sequence = 1;
   Receive(2, {.sequence = 1, .round = 1, .fish_id = ~uint64_t{0}, .fish = 1.5e-5, .count = 0.5});
   while (measurement_.running()) {
-    for (const Measure& share : Frames<Measure>(Tick())) Receive(2, share);
+    for (Measure share : Frames<Measure>(Tick())) {
+      share.sequence = ++sequence;
+      Receive(2, share);
+    }
   }
   ASSERT_NEAR(measurement_.Estimate().peers, 100'000, 1);
   now_ += absl::Seconds(kUrgentGapsMax);
