@@ -144,7 +144,7 @@ void PageSpreader::Launch(Spreads::iterator it, absl::Time now, Outputs& outputs
   }
   if (spread.begun) engine_.LetGo(spread.bubble);
   spread.begun = true;
-  spread.everyone = sizes_.Saturated();
+  spread.everyone = sizes_.PagesToEveryone();
   spread.kept_before = std::max(spread.kept_before, std::exchange(spread.kept, 1));
   spread.visited = 1;
   OwnPage& own = pages_.find(spread.number)->second;

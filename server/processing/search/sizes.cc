@@ -122,8 +122,12 @@ bool BubbleSizes::Saturated() const {
          shape_.peers <= options_.saturated_factor * options_.lambda;
 }
 
+bool BubbleSizes::PagesToEveryone() const {
+  return Saturated() && (measured_ || shape_.peers <= 1 + kDegreeUnmeasured);
+}
+
 uint32_t BubbleSizes::PageSize() const {
-  if (Saturated()) return MeshSize();
+  if (PagesToEveryone()) return MeshSize();
   return CeilWithin(scale_ * PageCopies(shape_, options_.lambda), shape_.peers);
 }
 

@@ -248,6 +248,22 @@ TEST(BubbleSizes, SaturatedUpToFourLambda) {
   EXPECT_LT(sizes.PageSize(), 37u);
 }
 
+TEST(BubbleSizes, PagesGoToEveryoneOfAMeshThatMayBeLargeOnlyOnceItIsMeasured) {
+  BubbleSizes sizes{SearchOptions{}};
+
+  sizes.SetEstimate({.peers = 17, .measured = false});
+  EXPECT_TRUE(sizes.PagesToEveryone());
+
+  sizes.SetEstimate({.peers = 18, .measured = false});
+  EXPECT_TRUE(sizes.Saturated());
+  EXPECT_FALSE(sizes.PagesToEveryone());
+  EXPECT_EQ(sizes.PageSize(), 15u);
+
+  sizes.SetEstimate(Regular(18, 16));
+  EXPECT_TRUE(sizes.PagesToEveryone());
+  EXPECT_EQ(sizes.PageSize(), 18u);
+}
+
 TEST(BubbleSizes, SaturatedCaseCanBeSwitchedOff) {
   BubbleSizes sizes{SearchOptions{.saturated_factor = 0}};
 
