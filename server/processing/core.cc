@@ -97,6 +97,7 @@ class CoreImpl final : public Core {
   void On(const LinkLost& lost, Outputs& outputs) {
     take_digests_.erase(lost.peer);
     mesh_changed_ = true;
+    departed_ = lost.peer;
     Overlay(outputs, [&](Outputs& out) { membership_.OnLinkLost(lost.peer, now_, out); });
   }
 
@@ -216,6 +217,7 @@ class CoreImpl final : public Core {
 
   void OnMembershipFrame(const PeerId& from, const Disconnect& frame, Outputs& outputs) {
     mesh_changed_ = frame.leaving;
+    if (frame.leaving) departed_ = from;
     membership_.OnDisconnect(from, frame, now_, outputs);
   }
 
@@ -254,6 +256,7 @@ class CoreImpl final : public Core {
       NeighborChanged(peer, came, outputs);
     }
     mesh_changed_ = false;
+    departed_.reset();
   }
 
   void NeighborChanged(const PeerId& peer, bool came, Outputs& outputs) {
@@ -265,7 +268,7 @@ class CoreImpl final : public Core {
     }
     TellEstimate();
     if (!came) {
-      search_->OnNeighborDown(peer, now_, outputs);
+      search_->OnNeighborDown(peer, departed_ == peer, now_, outputs);
     } else if (membership_.IsActive(peer)) {
       search_->OnNeighborUp(peer, take_digests_.contains(peer), now_, outputs);
     }
@@ -332,7 +335,8 @@ class CoreImpl final : public Core {
   }
 
   absl::Time now_;
-  bool mesh_changed_ = false;  // By the event that is handled: measure.h, E7.
+  bool mesh_changed_ = false;       // By the event that is handled: measure.h, E7.
+  std::optional<PeerId> departed_;  // Likewise: crashed, or leaving.
   bool leaving_ = false;
   bool left_ = false;
   const absl::Duration leave_timeout_;

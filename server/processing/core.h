@@ -167,6 +167,7 @@ struct SearchOptions {
   struct Rules {
     bool compensate = true;  // For links that bubbles share (sizes.h).
     bool visit_once = true;  // However many ranges of a bubble reach a peer.
+    bool oversize = true;    // Pages, for the keepers that depart before the next refresh.
   };
 
   Rules rules;

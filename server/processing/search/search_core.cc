@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/processing/search/bubble.h"
+#include "server/processing/search/departures.h"
 #include "server/processing/search/digests.h"
 #include "server/processing/search/neighbors.h"
 #include "server/processing/search/page_spreader.h"
@@ -20,6 +21,7 @@ class SearchCoreImpl final : public SearchCore {
  public:
   SearchCoreImpl(PeerId self, const SearchOptions& options, Random& random)
       : options_(options),
+        departures_(options_.page_refresh_interval),
         sizes_(options_),
         digests_(neighbors_),
         own_digest_(options_, neighbors_, sizes_, tokens_),
@@ -45,12 +47,15 @@ class SearchCoreImpl final : public SearchCore {
 
   void OnNeighborUp(const PeerId& peer, bool takes_digests, absl::Time now,
                     Outputs& outputs) override {
+    CountNeighbors(/*departed=*/false, now);
     own_digest_.OnNeighborUp(peer, takes_digests, outputs);
     Pump(now, outputs);
   }
 
-  void OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) override {
+  void OnNeighborDown(const PeerId& peer, bool departed, absl::Time now,
+                      Outputs& outputs) override {
     sizes_.Advance(now);
+    CountNeighbors(departed, now);
     engine_.OnNeighborDown(peer, now, outputs);
     visitor_.OnNeighborDown(peer);
     digests_.OnNeighborDown(peer);
@@ -94,7 +99,10 @@ class SearchCoreImpl final : public SearchCore {
     sizes_.Advance(now);
     if (timer.kind == TimerKind::kBubble) engine_.OnTimer(timer.token, now, outputs);
     if (timer.kind == TimerKind::kSearch) searcher_.OnTimer(timer.token, outputs);
-    if (timer.kind == TimerKind::kRefresh) spreader_.OnTimer(now, outputs);
+    if (timer.kind == TimerKind::kRefresh) {
+      SetOversize(now);
+      spreader_.OnTimer(now, outputs);
+    }
     if (timer.kind == TimerKind::kStanding) subscriber_.OnTimer(timer.token, now, outputs);
     if (timer.kind == TimerKind::kDigest) own_digest_.OnTimer(now, outputs);
     Pump(now, outputs);
@@ -182,6 +190,16 @@ class SearchCoreImpl final : public SearchCore {
   }
 
  private:
+  void CountNeighbors(bool departed, absl::Time now) {
+    if (departed) departures_.OnDeparture(now);
+    departures_.SetNeighbors(neighbors_.ids().size(), now);
+    SetOversize(now);
+  }
+
+  void SetOversize(absl::Time now) {
+    if (options_.rules.oversize) sizes_.SetOversize(departures_.Oversize(now));
+  }
+
   void Pump(absl::Time now, Outputs& outputs) {
     while (true) {
       for (const PagePtr& page : visitor_.TakeKept()) own_digest_.OnPageKept(*page, now, outputs);
@@ -207,6 +225,7 @@ class SearchCoreImpl final : public SearchCore {
   const SearchOptions options_;  // The machines below refer to it.
   Neighbors neighbors_;
   Tokens tokens_;
+  Departures departures_;
   BubbleSizes sizes_;
   NeighborDigests digests_;
   OwnDigest own_digest_;

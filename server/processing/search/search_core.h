@@ -45,8 +45,10 @@ class SearchCore {
   // `takes_digests`: it has the feature.
   virtual void OnNeighborUp(const PeerId& peer, bool takes_digests, absl::Time now,
                             Outputs& outputs) = 0;
-  // `peer` is no longer among the neighbors: SetNeighbors came before.
-  virtual void OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) = 0;
+  // `peer` is no longer among the neighbors: SetNeighbors came before. `departed`: for all that is
+  // known it is no longer in the mesh, either.
+  virtual void OnNeighborDown(const PeerId& peer, bool departed, absl::Time now,
+                              Outputs& outputs) = 0;
 
   virtual void OnCast(const PeerId& from, const Cast& cast, absl::Time now, Outputs& outputs) = 0;
   virtual void OnAnswer(const PeerId& from, const Answer& answer, absl::Time now,

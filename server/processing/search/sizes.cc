@@ -128,7 +128,7 @@ bool BubbleSizes::PagesToEveryone() const {
 
 uint32_t BubbleSizes::PageSize() const {
   if (PagesToEveryone()) return MeshSize();
-  return CeilWithin(scale_ * PageCopies(shape_, options_.lambda), shape_.peers);
+  return CeilWithin(oversize_ * scale_ * PageCopies(shape_, options_.lambda), shape_.peers);
 }
 
 double BubbleSizes::LiveCopies() const {

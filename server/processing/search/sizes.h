@@ -92,6 +92,10 @@ class BubbleSizes {
   // so much larger, and a query of a given size is worth as much less. From 1 up.
   void SetScale(double scale) { scale_ = scale; }
 
+  // Pages are so much larger, for the keepers that depart before the next refresh. Queries do not
+  // count on it. From 1 up.
+  void SetOversize(double oversize) { oversize_ = oversize; }
+
   // Tells the time; shapes older than a refresh interval are forgotten.
   void Advance(absl::Time now);
 
@@ -145,6 +149,7 @@ class BubbleSizes {
   const SearchOptions options_;
   MeshShape shape_;
   double scale_ = 1;
+  double oversize_ = 1;
   bool measured_ = false;
   absl::Time now_ = absl::InfinitePast();
   std::vector<Past> past_;  // At most kShapesRememberedMax.

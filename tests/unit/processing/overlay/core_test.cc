@@ -1,6 +1,7 @@
 #include "server/processing/core.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -120,6 +121,46 @@ TEST_F(CoreTest, APeerWithoutLinksLeavesAtOnce) {
   Handle(Start{Contact(1), {}});
 
   EXPECT_TRUE(Any<Left>(Handle(Leave{})));
+}
+
+// D of a peer whose 16 neighbors depart, or are swapped, one every five minutes: `end` makes the
+// inputs by which one goes, and another joins.
+uint32_t PageSizeWhere(const std::function<std::vector<Input>(const PeerId&)>& end) {
+  constexpr uint8_t kNeighbors = 16, kGone = 20;
+  CoreOptions options;
+  options.search.saturated_factor = 0;
+  Random random(1);
+  const std::unique_ptr<Core> core = Core::Create(Contact(1).id, options, random);
+  absl::Time now = absl::FromUnixSeconds(1000);
+  Outputs outputs;
+  auto join = [&](uint8_t number) {
+    core->Handle(LinkUp{Contact(number), /*outbound=*/false}, now, outputs);
+    core->Handle(FrameReceived{Contact(number).id, Join{}}, now, outputs);
+  };
+  core->Handle(Start{Contact(1), {}}, now, outputs);
+  for (uint8_t i = 0; i < kNeighbors; ++i) join(2 + i);
+  for (uint8_t i = 0; i < kGone; ++i) {
+    now += absl::Minutes(5);
+    for (const Input& input : end(Contact(2 + i).id)) core->Handle(input, now, outputs);
+    join(2 + kNeighbors + i);
+  }
+  EXPECT_EQ(core->ActiveView().size(), kNeighbors);
+  return core->PageBubbleSize();
+}
+
+TEST(CoreDepartures, CountWhoCrashedAndWhoLeftOnceEach) {
+  auto swapped = [](const PeerId& peer) {
+    return std::vector<Input>{FrameReceived{peer, Disconnect{}}, LinkLost{peer}};
+  };
+  auto crashed = [](const PeerId& peer) { return std::vector<Input>{LinkLost{peer}}; };
+  auto left = [](const PeerId& peer) {
+    return std::vector<Input>{FrameReceived{peer, Disconnect{.leaving = true}}, LinkLost{peer}};
+  };
+
+  const uint32_t quiet = PageSizeWhere(swapped);
+  EXPECT_EQ(quiet, 15u);  // Of 17 peers.
+  EXPECT_GT(PageSizeWhere(crashed), quiet);
+  EXPECT_EQ(PageSizeWhere(left), PageSizeWhere(crashed));
 }
 
 TEST(CoreOptions, NamesTheOptionThatIsOutOfItsRange) {

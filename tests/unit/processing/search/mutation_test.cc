@@ -105,5 +105,57 @@ TEST(MutationCheck, ExactAccountsNeedBubblesThatVisitOnce) {
   EXPECT_LT(ExactAccounts(options), 20);
 }
 
+// Searches, from the third refresh on, in a mesh whose peers stay for 6 minutes on average, but for
+// those that publish.
+Promise SearchWhilePeersComeAndGo(const SearchOptions& options) {
+  constexpr int kPublishers = 60, kOthers = 540, kLinks = 16;
+  constexpr int kMinutes = 60, kQuietMinutes = 30, kSearches = 3, kGoneAMinute = kOthers / 6;
+  SearchMesh mesh(79, options);
+  mesh.AddPeers(kPublishers + kOthers);
+  mesh.LinkRings(kLinks);
+  mesh.Start();
+  for (int p = 0; p < kPublishers; ++p) {
+    mesh.SetFull(p);  // Or those that stay would gather every page.
+    mesh.Publish(p, MakePage(PeerIdOf(p), 1, 1, {absl::StrCat("p", p)}));
+  }
+  Promise promise{.promised = 0.01};
+  for (int minute = 0; minute < kMinutes; ++minute) {
+    for (int gone = 0; gone < kGoneAMinute;) {
+      const auto peer =
+          kPublishers + static_cast<int>(mesh.random().Below(mesh.size() - kPublishers));
+      if (!mesh.alive(peer)) continue;
+      mesh.Crash(peer, absl::Seconds(1));
+      mesh.Join(kLinks);
+      mesh.Run(absl::Minutes(1) / kGoneAMinute);
+      ++gone;
+    }
+    mesh.TellEstimate(mesh.TrueEstimate());
+    for (int s = 0; s < (minute < kQuietMinutes ? 0 : kSearches); ++s) {
+      const auto origin = static_cast<int>(mesh.random().Below(kPublishers));
+      const uint64_t request = mesh.Search(origin, "*", 1 - promise.promised);
+      mesh.Run(absl::Seconds(11));
+      const SearchMesh::Result& result = mesh.ResultOf(request);
+      constexpr double kShare = 1.0 / (kSearches * (kMinutes - kQuietMinutes));
+      promise.complete += (result.summary.complete ? 1.0 : 0.0) * kShare;
+      promise.miss += (1 - static_cast<double>(result.hits.size()) / kPublishers) * kShare;
+    }
+  }
+  std::printf("miss %.5f, promised %.5f, complete %.2f, copies %u of %u\n", promise.miss,
+              promise.promised, promise.complete, mesh.spreads(0).back().copies,
+              mesh.spreads(0).back().target);
+  mesh.CheckInvariants();
+  return promise;
+}
+
+// Keepers depart between refreshes: overlay.md 10.8, e^(tau/S) times the copies.
+TEST(MutationCheck, RecallWherePeersComeAndGoNeedsTheOversizeOfPages) {
+  SearchOptions options;
+  EXPECT_TRUE(SearchWhilePeersComeAndGo(options).Kept());
+
+  options.rules.oversize = false;
+
+  EXPECT_FALSE(SearchWhilePeersComeAndGo(options).Kept());
+}
+
 }  // namespace
 }  // namespace panal

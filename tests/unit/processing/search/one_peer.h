@@ -65,7 +65,7 @@ class OnePeer {
   void LoseLink(const PeerId& peer) {
     links.erase(std::find(links.begin(), links.end(), peer));
     core->SetNeighbors(links);
-    core->OnNeighborDown(peer, now, outputs);
+    core->OnNeighborDown(peer, /*departed=*/false, now, outputs);
   }
 
   // Lets time pass and fires every timer that is due on the way.

@@ -90,6 +90,23 @@ void SearchMesh::TellEstimate(const MeshEstimate& estimate) {
   }
 }
 
+void SearchMesh::Join(int degree) {
+  AddPeers(1);
+  const int newcomer = size() - 1;
+  Call(newcomer, [&](SearchCore& core, Outputs& outputs) { core.OnStart(now_, outputs); });
+  while (std::ssize(peers_[newcomer].links) < degree) {
+    const auto other = static_cast<int>(random_.Below(newcomer));
+    if (!peers_[other].alive || peers_[newcomer].links.contains(other)) continue;
+    Link(newcomer, other);
+    for (const auto& [at, up] : {std::pair(newcomer, other), std::pair(other, newcomer)}) {
+      TellLinks(at);
+      Call(at, [&, id = peers_[up].id](SearchCore& core, Outputs& outputs) {
+        core.OnNeighborUp(id, /*takes_digests=*/false, now_, outputs);
+      });
+    }
+  }
+}
+
 void SearchMesh::TellLinks(int peer) {
   std::vector<PeerId> ids;
   for (int link : peers_[peer].links) ids.push_back(peers_[link].id);
@@ -101,7 +118,7 @@ void SearchMesh::Unlink(int at, int lost) {
   if (!peers_[at].alive || peers_[at].links.erase(lost) == 0) return;
   TellLinks(at);
   Call(at, [&](SearchCore& core, Outputs& outputs) {
-    core.OnNeighborDown(peers_[lost].id, now_, outputs);
+    core.OnNeighborDown(peers_[lost].id, /*departed=*/true, now_, outputs);
   });
 }
 

@@ -48,6 +48,8 @@ class SearchMesh {
   // Tells everybody the links and the true size of the mesh.
   void Start();
   void TellEstimate(const MeshEstimate& estimate);
+  // A peer comes and links to `degree` random live ones.
+  void Join(int degree);
   MeshEstimate TrueEstimate() const;
 
   // --- Faults

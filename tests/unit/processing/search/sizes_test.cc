@@ -235,6 +235,21 @@ TEST(BubbleSizes, ConsultsAllLinksButThoseOfTheTree) {
   EXPECT_EQ(sizes.ConsultedPerPeerMax(), kLinksPerPeerMax);
 }
 
+TEST(BubbleSizes, OversizeMakesPagesLargerAndQueriesDoNotCountOnIt) {
+  BubbleSizes sizes{SearchOptions{}};
+  sizes.SetEstimate(Regular(1000, 16));
+  const uint32_t query = sizes.QuerySize(0.99);
+
+  sizes.SetOversize(1.5);
+
+  EXPECT_EQ(sizes.PageSize(), 165u);
+  EXPECT_EQ(sizes.PageRangeMax(), 248u);
+  EXPECT_EQ(sizes.QuerySize(0.99), query);
+  sizes.SetEstimate(Regular(40, 16));
+  sizes.SetOversize(2);
+  EXPECT_EQ(sizes.PageSize(), 40u);
+}
+
 TEST(BubbleSizes, SaturatedUpToFourLambda) {
   BubbleSizes sizes{SearchOptions{}};
 
