@@ -3,8 +3,10 @@
 // common/identity/fact.h; rules: docs/protocol/admission.md, "Facts".
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <variant>
@@ -18,11 +20,9 @@ namespace panal {
 
 // Longest fact, in bytes. The largest has 917.
 inline constexpr size_t kFactSizeMax = 1024;
-// Facts that a peer remembers. Guess: a mesh of a million peers of which one in a hundred is thrown
-// out within five years; 16 MiB of memory and disk.
+// Facts that a peer remembers, by who says what (server/processing/admission/fact_set.h). 16 MiB of
+// memory and disk.
 inline constexpr size_t kFactsMax = 16'384;
-// Redemptions among them that one peer signed. Guess: one ticket of the most uses.
-inline constexpr size_t kRedemptionsPerSignerMax = 1024;
 
 // A peer is thrown out, or one grant is taken back. Takes the role admin.
 struct Revocation {
@@ -68,6 +68,16 @@ struct VerifiedFact {
   // As they were signed: what is sent and stored.
   std::string bytes;
 };
+
+// The first bytes of a fact's id, which name it between peers. Nobody finds a second fact of a name;
+// and who makes two of one name hides one of its own.
+using FactName = std::array<uint8_t, 12>;
+
+inline FactName NameOf(const Sha256Digest& id) {
+  FactName name;
+  std::memcpy(name.data(), id.bytes.data(), name.size());
+  return name;
+}
 
 // Facts are shared by who spreads them, who stores them and who asks what they void.
 using FactPtr = std::shared_ptr<const VerifiedFact>;

@@ -13,6 +13,7 @@
 
 #include "common/base/ids.h"
 #include "common/model/digest.h"
+#include "common/model/fact.h"
 #include "common/model/page.h"
 #include "common/model/query.h"
 #include "common/model/record.h"
@@ -33,6 +34,9 @@ inline constexpr uint32_t kLinksPerPeerMax = 132;
 inline constexpr uint32_t kConsultedMax = kLinksPerPeerMax * kBubbleSizeMax;
 // Terms in one DigestDelta: 32 KiB, above which a whole digest is rarely larger.
 inline constexpr size_t kDigestDeltaMax = 8192;
+
+// Facts asked for in one frame, and in one frame of facts: 64 KiB.
+inline constexpr size_t kFactsPerFrameMax = 64;
 
 // Features that a Hello may name.
 inline constexpr absl::string_view kDigestFeature = "digest";  // Takes Digest and DigestDelta.
@@ -208,9 +212,37 @@ struct DigestDelta {
   bool operator==(const DigestDelta&) const = default;
 };
 
+// Which facts the sender knows. First after its Hello, and now and then where they changed.
+struct FactDigest {
+  uint32_t count = 0;  // At most kFactsMax.
+  // SHA-256 of the names, ascending, one after the other.
+  Sha256Digest names;
+  bool operator==(const FactDigest&) const = default;
+};
+
+// Asks for facts; without names for the names of all.
+struct FactWant {
+  std::vector<FactName> names;  // At most kFactsPerFrameMax; ascending, each once.
+  bool operator==(const FactWant&) const = default;
+};
+
+// The names of all facts that the sender knows, as asked.
+struct FactNames {
+  std::vector<FactName> names;  // At most kFactsMax; ascending, each once.
+  bool operator==(const FactNames&) const = default;
+};
+
+// Facts as they were signed, each of 1 to kFactSizeMax bytes. UNVERIFIED.
+struct FactBodies {
+  bool asked = false;              // Answers a FactWant; otherwise 1 or more that are new.
+  std::vector<std::string> facts;  // At most kFactsPerFrameMax.
+  bool operator==(const FactBodies&) const = default;
+};
+
 // Hello never reaches processing: the runtime exchanges it before it reports LinkUp.
 using Frame = std::variant<Hello, Join, ForwardJoin, NeighborAsk, NeighborReply, Disconnect,
                            Shuffle, ShuffleReply, Cast, Answer, PageWant, PageBodyFrame, Measure,
-                           MeasureAck, OpenStream, StandingHits, DigestFrame, DigestDelta>;
+                           MeasureAck, OpenStream, StandingHits, DigestFrame, DigestDelta,
+                           FactDigest, FactWant, FactNames, FactBodies>;
 
 }  // namespace panal

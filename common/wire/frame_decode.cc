@@ -257,6 +257,60 @@ DecodedFrame DecodeDigestDelta(const v1::DigestDelta& message) {
   return Finish(reader, std::move(frame));
 }
 
+DecodedFrame DecodeFactDigest(const v1::FactDigest& message) {
+  FieldReader reader("fact_digest");
+  FactDigest frame;
+  frame.count = reader.Count("count", message.count(), 0, kFactsMax);
+  if (auto names = Sha256Digest::FromBytes(message.names_hash())) {
+    frame.names = *names;
+  } else {
+    reader.Refuse("names_hash", absl::StrCat(message.names_hash().size(), " bytes"), "32 bytes");
+  }
+  return Finish(reader, frame);
+}
+
+// At most `most` names, ascending.
+std::vector<FactName> DecodeNames(FieldReader& reader, const std::string& bytes, size_t most) {
+  constexpr size_t kSize = sizeof(FactName);
+  std::vector<FactName> names;
+  if (bytes.size() % kSize != 0 || bytes.size() > most * kSize) {
+    reader.Refuse("names", absl::StrCat(bytes.size(), " bytes"),
+                  absl::StrCat("at most ", most, " names of ", kSize, " bytes"));
+    return names;
+  }
+  names.resize(bytes.size() / kSize);
+  for (size_t i = 0; i < names.size(); ++i) {
+    std::copy_n(bytes.begin() + static_cast<ptrdiff_t>(i * kSize), kSize, names[i].begin());
+    if (i > 0 && names[i] <= names[i - 1]) {
+      reader.Refuse("names", absl::StrCat("number ", i, " out of order"), "ascending");
+      break;
+    }
+  }
+  return names;
+}
+
+DecodedFrame DecodeFactWant(const v1::FactWant& message) {
+  FieldReader reader("fact_want");
+  return Finish(reader, FactWant{DecodeNames(reader, message.names(), kFactsPerFrameMax)});
+}
+
+DecodedFrame DecodeFactNames(const v1::FactNames& message) {
+  FieldReader reader("fact_names");
+  return Finish(reader, FactNames{DecodeNames(reader, message.names(), kFactsMax)});
+}
+
+DecodedFrame DecodeFactBodies(const v1::FactBodies& message) {
+  FieldReader reader("fact_bodies");
+  FactBodies frame{.asked = message.asked()};
+  reader.Count("facts", message.facts_size(), frame.asked ? 0 : 1, kFactsPerFrameMax);
+  for (const std::string& fact : message.facts()) {
+    reader.Count("facts", fact.size(), 1, kFactSizeMax);
+    if (!reader.status().ok()) break;
+    frame.facts.push_back(fact);
+  }
+  return Finish(reader, std::move(frame));
+}
+
 absl::Status TooLarge(size_t size) {
   return Error(ErrorReason::kFrameTooLarge,
                absl::StrCat("a frame of ", size, " bytes exceeds ", kFrameSizeMax),
@@ -301,6 +355,14 @@ DecodedFrame DecodeCase(const v1::LinkFrame& message) {
       return DecodeDigest(message.digest());
     case v1::LinkFrame::kDigestDelta:
       return DecodeDigestDelta(message.digest_delta());
+    case v1::LinkFrame::kFactDigest:
+      return DecodeFactDigest(message.fact_digest());
+    case v1::LinkFrame::kFactWant:
+      return DecodeFactWant(message.fact_want());
+    case v1::LinkFrame::kFactNames:
+      return DecodeFactNames(message.fact_names());
+    case v1::LinkFrame::kFactBodies:
+      return DecodeFactBodies(message.fact_bodies());
     case v1::LinkFrame::FRAME_NOT_SET:
       return std::optional<Frame>();
   }

@@ -16,6 +16,14 @@ std::string BytesOf(const Id& id) {
   return std::string(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
 }
 
+// One after the other.
+std::string BytesOf(const std::vector<FactName>& names) {
+  std::string bytes;
+  bytes.reserve(names.size() * sizeof(FactName));
+  for (const FactName& name : names) bytes.append(name.begin(), name.end());
+  return bytes;
+}
+
 template <typename Repeated>
 void AddAll(const std::vector<PeerContact>& contacts, Repeated* message) {
   for (const PeerContact& contact : contacts) ToProto(contact, message->Add());
@@ -150,6 +158,25 @@ class Encoder {
     v1::DigestDelta* delta = message_->mutable_digest_delta();
     delta->set_version(frame.version);
     delta->mutable_hashes()->Add(frame.hashes.begin(), frame.hashes.end());
+  }
+
+  void operator()(const FactDigest& frame) const {
+    message_->mutable_fact_digest()->set_count(frame.count);
+    message_->mutable_fact_digest()->set_names_hash(frame.names.ToBytes());
+  }
+
+  void operator()(const FactWant& frame) const {
+    message_->mutable_fact_want()->set_names(BytesOf(frame.names));
+  }
+
+  void operator()(const FactNames& frame) const {
+    message_->mutable_fact_names()->set_names(BytesOf(frame.names));
+  }
+
+  void operator()(const FactBodies& frame) const {
+    v1::FactBodies* bodies = message_->mutable_fact_bodies();
+    bodies->set_asked(frame.asked);
+    bodies->mutable_facts()->Add(frame.facts.begin(), frame.facts.end());
   }
 
   void operator()(const OpenStream& frame) const {

@@ -7,6 +7,7 @@
 #include "absl/container/btree_set.h"
 #include "common/base/check.h"
 #include "common/base/status.h"
+#include "server/processing/admission/fact_spreader.h"
 #include "server/processing/overlay/canary.h"
 #include "server/processing/overlay/measure.h"
 #include "server/processing/overlay/membership.h"
@@ -42,7 +43,9 @@ class CoreImpl final : public Core {
         membership_(self, options.membership, options.capacity, random),
         measurement_(self, options.measure, random),
         canary_(options.canary, random),
-        search_(SearchCore::Create(self, options.search, random)) {}
+        search_(SearchCore::Create(self, options.search, random)) {
+    if (options.admission.facts) facts_.emplace();
+  }
 
   void Handle(const Input& input, absl::Time now, Outputs& outputs) override {
     now_ = now;
@@ -69,11 +72,16 @@ class CoreImpl final : public Core {
     return search_->QueryBubbleSize(recall);
   }
 
+  FactDigest Facts() const override {
+    return facts_.has_value() ? facts_->facts().Digest() : FactDigest();
+  }
+
   void CheckInvariants() const override {
     membership_.CheckInvariants();
     measurement_.CheckInvariants();
     canary_.CheckInvariants();
     search_->CheckInvariants();
+    if (facts_.has_value()) facts_->CheckInvariants();
   }
 
  private:
@@ -82,6 +90,7 @@ class CoreImpl final : public Core {
     search_->SetSelf(start.self);
     search_->OnStart(now_, outputs);
     measurement_.OnStart(now_, outputs);
+    if (facts_.has_value()) facts_->OnStart(outputs);
     Overlay(outputs, [&](Outputs& out) { membership_.OnStart(start, now_, out); });
   }
 
@@ -90,11 +99,13 @@ class CoreImpl final : public Core {
   }
 
   void On(const LinkUp& link, Outputs& outputs) {
+    if (facts_.has_value()) facts_->OnLinkUp(link.peer.id, outputs);
     if (link.digests) take_digests_.insert(link.peer.id);
     Overlay(outputs, [&](Outputs& out) { membership_.OnLinkUp(link, now_, out); });
   }
 
   void On(const LinkLost& lost, Outputs& outputs) {
+    if (facts_.has_value()) facts_->OnLinkLost(lost.peer, outputs);
     take_digests_.erase(lost.peer);
     mesh_changed_ = true;
     departed_ = lost.peer;
@@ -147,6 +158,9 @@ class CoreImpl final : public Core {
       case TimerKind::kDigest:
         search_->OnTimer(timer, now_, outputs);
         return;
+      case TimerKind::kFacts:
+        if (facts_.has_value()) facts_->OnTimer(timer.token, now_, outputs);
+        return;
       case TimerKind::kCanary:
         SendCanary(outputs);
         return;
@@ -191,11 +205,21 @@ class CoreImpl final : public Core {
                    [&](const MeasureAck& f) {
                      if (neighbor) measurement_.OnMeasureAck(from, f);
                    },
+                   // Over any link, also before the other end is a neighbor.
+                   [&](const FactDigest& f) { OnFactFrame(from, f, outputs); },
+                   [&](const FactWant& f) { OnFactFrame(from, f, outputs); },
+                   [&](const FactNames& f) { OnFactFrame(from, f, outputs); },
+                   [&](const FactBodies& f) { OnFactFrame(from, f, outputs); },
                    [&](const auto& f) {
                      Overlay(outputs, [&](Outputs& out) { OnMembershipFrame(from, f, out); });
                    },
                },
                received.frame);
+  }
+
+  template <typename F>
+  void OnFactFrame(const PeerId& from, const F& frame, Outputs& outputs) {
+    if (facts_.has_value()) facts_->OnFrame(from, frame, now_, outputs);
   }
 
   void OnMembershipFrame(const PeerId& from, const Join&, Outputs& outputs) {
@@ -319,6 +343,23 @@ class CoreImpl final : public Core {
     search_->OnDigestBuilt(event, now_, outputs);
   }
 
+  // --- Facts -------------------------------------------------------------------------------------
+  void On(const FactsLoaded& event, Outputs& outputs) {
+    if (facts_.has_value()) facts_->OnLoaded(event, now_, outputs);
+  }
+
+  void On(const FactMade& event, Outputs& outputs) {
+    if (facts_.has_value()) facts_->OnMade(event, now_, outputs);
+  }
+
+  void On(const FactsVerified& event, Outputs& outputs) {
+    if (facts_.has_value()) facts_->OnVerified(event, now_, outputs);
+  }
+
+  void On(const FactsStored& event, Outputs& outputs) {
+    if (facts_.has_value()) facts_->OnStored(event, outputs);
+  }
+
   void TellEstimate() {
     if (measurement_.results() != results_told_) {
       results_told_ = measurement_.results();
@@ -345,6 +386,7 @@ class CoreImpl final : public Core {
   Canary canary_;
   uint64_t results_told_ = 0;
   std::unique_ptr<SearchCore> search_;
+  std::optional<FactSpreader> facts_;     // Nothing in an open mesh.
   absl::btree_set<PeerId> take_digests_;  // Of the peers with a link.
   MeshEstimate told_;
 };

@@ -13,7 +13,8 @@
 // 2. Pages. A page in a frame reaches Handle only after its signature was verified against the
 // mesh.
 // 3. Data. It answers QueryIndex with IndexAnswered, StorePage with PageStored, LoadPage with
-//    PageLoaded and BuildDigest with DigestBuilt, each exactly once, in any order.
+//    PageLoaded and BuildDigest with DigestBuilt, each exactly once, in any order. VerifyFacts with
+//    FactsVerified and StoreFacts with FactsStored alike. FactsLoaded comes before Start.
 // 4. Timers. ScheduleTimer comes back as TimerExpired once, not before its time.
 //
 // Not thread-safe; the node loop owns it.
@@ -30,10 +31,12 @@
 #include "absl/time/time.h"
 #include "common/base/ids.h"
 #include "common/base/random.h"
+#include "common/model/fact.h"
 #include "common/model/frame.h"
 #include "common/model/page.h"
 #include "common/model/query.h"
 #include "common/model/record.h"
+#include "common/model/revocations.h"
 
 namespace panal {
 
@@ -175,11 +178,17 @@ struct SearchOptions {
   absl::Status Validate() const;
 };
 
+struct AdmissionOptions {
+  // Spread facts: in a mesh with the policy invite.
+  bool facts = false;
+};
+
 struct CoreOptions {
   MembershipOptions membership;
   MeasureOptions measure;
   CanaryOptions canary;
   SearchOptions search;
+  AdmissionOptions admission;
   double capacity = 1.0;
 
   absl::Status Validate() const;
@@ -197,7 +206,8 @@ enum class TimerKind : uint8_t {
   kLeave,
   kCanary,
   kStanding,
-  kDigest
+  kDigest,
+  kFacts
 };
 
 struct Timer {
@@ -327,13 +337,36 @@ struct SelfChanged {
   double capacity = 1.0;
 };
 
+// What the disk remembers, verified when it came. Before Start.
+struct FactsLoaded {
+  std::vector<FactPtr> facts;
+};
+
+// This peer made a fact, and stored it.
+struct FactMade {
+  FactPtr fact;
+};
+
+// The answer to VerifyFacts: in their order, null where one is invalid.
+struct FactsVerified {
+  uint64_t token = 0;
+  std::vector<FactPtr> facts;
+  bool failed = false;  // Overload: nothing is known of them, and `facts` is empty.
+};
+
+// The answer to StoreFacts, also where it failed.
+struct FactsStored {
+  uint64_t token = 0;
+};
+
 // Leave the mesh: neighbors are told and given to each other. Answered by Left, once.
 struct Leave {};
 
-using Input = std::variant<Start, PeerLearned, LinkUp, LinkLost, DialFailed, FrameReceived,
-                           TimerExpired, SearchRequested, SearchCancelled, IndexAnswered,
-                           PageStored, PageLoaded, OwnPagesSigned, SelfChanged, Leave,
-                           SubscribeRequested, SubscribeCancelled, StandingMatched, DigestBuilt>;
+using Input =
+    std::variant<Start, PeerLearned, LinkUp, LinkLost, DialFailed, FrameReceived, TimerExpired,
+                 SearchRequested, SearchCancelled, IndexAnswered, PageStored, PageLoaded,
+                 OwnPagesSigned, SelfChanged, Leave, SubscribeRequested, SubscribeCancelled,
+                 StandingMatched, DigestBuilt, FactsLoaded, FactMade, FactsVerified, FactsStored>;
 
 // --- Outputs -------------------------------------------------------------------------------------
 struct Dial {
@@ -494,11 +527,36 @@ struct FrameRefused {
   bool close = false;
 };
 
+// Verify facts, each by all rules of docs/protocol/admission.md. Answered by FactsVerified.
+struct VerifyFacts {
+  uint64_t token = 0;
+  PeerId from;
+  std::vector<std::string> facts;
+};
+
+// Keep facts, durably. Answered by FactsStored.
+struct StoreFacts {
+  uint64_t token = 0;
+  std::vector<FactPtr> facts;
+};
+
+// Facts that expired.
+struct ForgetFacts {
+  std::vector<FactPtr> facts;
+};
+
+// What all facts that are known say together, from now on: whoever is revoked by it has no say and
+// no connection.
+struct FactsChanged {
+  std::shared_ptr<const Revocations> revocations;
+};
+
 using Output =
     std::variant<Dial, CloseLink, SendFrame, ScheduleTimer, QueryIndex, StorePage, LoadPage,
                  RefreshOwnPages, NeighborUp, NeighborDown, RememberPeers, SearchHits, SearchDone,
                  PageSpread, Left, FrameRefused, MatchStanding, SubscriptionBegun, SubscriptionHits,
-                 SubscriptionRound, SubscriptionEnded, BuildDigest>;
+                 SubscriptionRound, SubscriptionEnded, BuildDigest, VerifyFacts, StoreFacts,
+                 ForgetFacts, FactsChanged>;
 using Outputs = std::vector<Output>;
 
 // What the measurement says of the mesh. Never below what the active view proves.
@@ -529,6 +587,9 @@ class Core {
   // Positions of a page bubble and of a query bubble for `recall`, by the estimate now.
   virtual uint32_t PageBubbleSize() const = 0;
   virtual uint32_t QueryBubbleSize(double recall) const = 0;
+
+  // Facts that are known, and a hash of which.
+  virtual FactDigest Facts() const = 0;
 
   // Aborts when a rule of a header below is broken. For tests and the simulator.
   virtual void CheckInvariants() const = 0;

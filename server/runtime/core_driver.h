@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/sync.h"
 #include "server/application/dispatcher.h"
@@ -123,6 +124,15 @@ class CoreDriver {
   // Tells contacts that hits bring to the sink.
   void LearnContacts(const std::vector<Hit>& hits);
   void Perform(BuildDigest& output);
+
+  // Facts are not switched on yet (AdmissionOptions::facts), so that no core asks for these.
+  void Perform(VerifyFacts&) { PANAL_CHECK(false); }
+
+  void Perform(StoreFacts&) { PANAL_CHECK(false); }
+
+  void Perform(ForgetFacts&) { PANAL_CHECK(false); }
+
+  void Perform(FactsChanged&) { PANAL_CHECK(false); }
 
   const PeerId self_;
   NodeLoop& loop_;

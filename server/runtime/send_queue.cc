@@ -18,6 +18,10 @@ Urgency UrgencyOf(const Frame& frame) {
   // Both alike: a delta must not overtake the digest that it adds to.
   if (std::holds_alternative<DigestFrame>(frame)) return Urgency::kBulk;
   if (std::holds_alternative<DigestDelta>(frame)) return Urgency::kBulk;
+  if (std::holds_alternative<FactNames>(frame)) return Urgency::kBulk;
+  if (const auto* facts = std::get_if<FactBodies>(&frame)) {
+    return facts->asked ? Urgency::kBulk : Urgency::kControl;
+  }
   if (std::holds_alternative<Disconnect>(frame)) return Urgency::kGoodbye;
   return Urgency::kControl;
 }

@@ -89,6 +89,14 @@ size_t FrameSize(const Frame& frame) {
             return kVarint + 4 + (f.digest == nullptr ? 0 : f.digest->bytes().size());
           },
           [](const DigestDelta& f) { return kVarint + 4 + sizeof(uint32_t) * f.hashes.size(); },
+          [](const FactDigest&) -> size_t { return kVarint + kId; },
+          [](const FactWant& f) { return kVarint + sizeof(FactName) * f.names.size(); },
+          [](const FactNames& f) { return kVarint + 1 + sizeof(FactName) * f.names.size(); },
+          [](const FactBodies& f) {
+            size_t size = 2;
+            for (const std::string& fact : f.facts) size += kVarint + fact.size();
+            return size;
+          },
       },
       frame);
   return kFraming + 3 + content;
@@ -103,10 +111,11 @@ size_t FrameKind(const Frame& frame) {
 
 absl::string_view FrameKindName(size_t kind) {
   constexpr absl::string_view kNames[] = {
-      "hello",         "join",      "forward_join",  "neighbor_ask", "neighbor_reply",
-      "disconnect",    "shuffle",   "shuffle_reply", "cast_query",   "answer",
-      "page_want",     "page_body", "measure",       "measure_ack",  "open_stream",
-      "standing_hits", "digest",    "digest_delta",  "cast_contact", "cast_page"};
+      "hello",         "join",        "forward_join",  "neighbor_ask", "neighbor_reply",
+      "disconnect",    "shuffle",     "shuffle_reply", "cast_query",   "answer",
+      "page_want",     "page_body",   "measure",       "measure_ack",  "open_stream",
+      "standing_hits", "digest",      "digest_delta",  "fact_digest",  "fact_want",
+      "fact_names",    "fact_bodies", "cast_contact",  "cast_page"};
   static_assert(std::size(kNames) == kFrameKinds);
   return kNames[kind];
 }

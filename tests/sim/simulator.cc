@@ -160,6 +160,20 @@ uint64_t Simulation::QueriesEvaluatedAt(PeerIndex peer) const {
   return impl_->peers_[peer].catalog->evaluated();
 }
 
+FactPtr Simulation::SayFact(PeerIndex peer, FactBody body) {
+  return impl_->SayFact(peer, std::move(body));
+}
+
+const Revocations& Simulation::RevocationsOf(PeerIndex peer) const {
+  return *impl_->peers_[peer].revocations;
+}
+
+std::vector<FactPtr> Simulation::FactsOf(PeerIndex peer) const {
+  std::vector<FactPtr> facts;
+  for (const auto& [id, fact] : impl_->peers_[peer].facts) facts.push_back(fact);
+  return facts;
+}
+
 void Simulation::Run(absl::Duration duration) { impl_->RunTo(impl_->now_ + duration); }
 
 bool Simulation::RunUntil(const std::function<bool()>& done, absl::Duration limit) {

@@ -24,6 +24,7 @@
 // - S5. A catalog answers after index_time and keeps at most catalog_pages_max pages of other
 //   peers. That of a slow peer takes its own time; one at a time, it sheds what waits too long.
 // - S7. A frame with a page whose fake signature is wrong never reaches a core.
+// - S10. A fact is valid where somebody said it (SayFact); verifying one takes a worker's time.
 // - S8. A one-way cut swallows what one side sends; its links are lost at both ends after
 //   crash_notice, and nobody can dial across.
 #pragma once
@@ -41,9 +42,11 @@
 #include "absl/time/time.h"
 #include "common/base/ids.h"
 #include "common/base/random.h"
+#include "common/model/fact.h"
 #include "common/model/page.h"
 #include "common/model/query.h"
 #include "common/model/record.h"
+#include "common/model/revocations.h"
 #include "server/processing/core.h"
 
 namespace panal::sim {
@@ -199,6 +202,14 @@ class Simulation {
   // How many times any catalog evaluated a query, or the catalog of `peer` did.
   uint64_t QueriesEvaluated() const;
   uint64_t QueriesEvaluatedAt(PeerIndex peer) const;
+
+  // --- Facts: with core.admission.facts ----------------------------------------------------------
+  // `peer`, an admin, says `body`, and stores it.
+  FactPtr SayFact(PeerIndex peer, FactBody body);
+  // What counts at `peer`.
+  const Revocations& RevocationsOf(PeerIndex peer) const;
+  // What `peer` has on its disk, by id.
+  std::vector<FactPtr> FactsOf(PeerIndex peer) const;
 
   // --- Time --------------------------------------------------------------------------------------
   void Run(absl::Duration duration);

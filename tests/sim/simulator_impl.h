@@ -21,6 +21,7 @@
 #include "common/base/check.h"
 #include "tests/sim/frame_size.h"
 #include "tests/sim/sim_catalog.h"
+#include "tests/sim/sim_facts.h"
 #include "tests/sim/simulator.h"
 
 namespace panal::sim {
@@ -84,6 +85,8 @@ class Simulation::Impl {
     absl::Time catalog_free = absl::InfinitePast();  // One at a time: when its work is done.
     uint32_t next_page = kPeerPageNumber + 1;
     absl::btree_map<uint32_t, PageSpread> spreads;
+    absl::btree_map<Sha256Digest, FactPtr> facts;  // On its disk.
+    std::shared_ptr<const Revocations> revocations;
   };
 
   // A connection; an end that closed it or lost it is no longer up.
@@ -172,12 +175,22 @@ class Simulation::Impl {
     CoreOptions core = options_.core;
     core.capacity = peer.capacity;
     peer.core = Core::Create(peer.id, core, *peer.random);
+    LoadFacts(index);
     Feed(index, Start{ContactOf(index), std::move(known)});
     LoadOwnPages(index);
     if (!options_.peer_pages) return;
     At(kPeerPageDelay, [this, index, life = peer.life] {
       if (IsSame(index, life)) PublishPeerPage(index);
     });
+  }
+
+  void LoadFacts(PeerIndex index) {
+    SimPeer& peer = peers_[index];
+    peer.revocations = std::make_shared<const Revocations>();
+    if (peer.facts.empty()) return;
+    FactsLoaded loaded;
+    for (const auto& [id, fact] : peer.facts) loaded.facts.push_back(fact);
+    Feed(index, std::move(loaded));
   }
 
   // What the runtime does with the pages of an earlier run (PageSigner::LoadAll).
@@ -249,6 +262,7 @@ class Simulation::Impl {
     peer.remembered.clear();
     peer.next_page = kPeerPageNumber + 1;
     peer.spreads.clear();
+    peer.facts.clear();
     if (!contact) contact = FirstLive();
     StartPeer(index, {});
     if (contact) JoinThrough(index, *contact);
@@ -350,10 +364,11 @@ class Simulation::Impl {
 
   void ReachAcceptor(PeerIndex from, uint32_t life, PeerIndex to, uint64_t connection) {
     bool there = peers_[to].live && !IsBlocked(from, to) && IsSame(from, life);
+    absl::Duration delay = there ? Latency(from, to) : options_.dial_timeout;
+    // Before what the acceptor sends at once.
+    At(delay, [=, this, id = peers_[to].id] { ReachDialler(from, life, to, id, connection); });
     bool up = there && TakeConnection(to, from, connection, /*outbound=*/false);
     if (!up) connections_[connection].broken = true;
-    absl::Duration delay = there ? Latency(from, to) : options_.dial_timeout;
-    At(delay, [=, this, id = peers_[to].id] { ReachDialler(from, life, to, id, connection); });
   }
 
   void ReachDialler(PeerIndex from, uint32_t life, PeerIndex to, const PeerId& id,
@@ -644,6 +659,35 @@ class Simulation::Impl {
     });
   }
 
+  // --- Facts -------------------------------------------------------------------------------------
+  FactPtr SayFact(PeerIndex index, FactBody body) {
+    FactPtr fact = facts_.Say(peers_[index].id, std::move(body), now_);
+    peers_[index].facts[fact->id] = fact;
+    Feed(index, FactMade{fact});
+    return fact;
+  }
+
+  void Perform(PeerIndex index, const VerifyFacts& verify) {
+    FactsVerified verified{.token = verify.token};
+    for (const std::string& bytes : verify.facts) verified.facts.push_back(facts_.Verify(bytes));
+    uint32_t life = peers_[index].life;
+    At(kFactTime * verify.facts.size(), [=, this] { FeedIfSame(index, life, verified); });
+  }
+
+  void Perform(PeerIndex index, const StoreFacts& store) {
+    for (const FactPtr& fact : store.facts) peers_[index].facts[fact->id] = fact;
+    uint32_t life = peers_[index].life;
+    At(options_.index_time, [=, this] { FeedIfSame(index, life, FactsStored{store.token}); });
+  }
+
+  void Perform(PeerIndex index, const ForgetFacts& forget) {
+    for (const FactPtr& fact : forget.facts) peers_[index].facts.erase(fact->id);
+  }
+
+  void Perform(PeerIndex index, const FactsChanged& changed) {
+    peers_[index].revocations = changed.revocations;
+  }
+
   // --- Pages and searches ------------------------------------------------------------------------
   void PublishPeerPage(PeerIndex index) {
     SimPeer& peer = peers_[index];
@@ -743,6 +787,7 @@ class Simulation::Impl {
   absl::btree_map<PeerIndex, size_t> side_;
   absl::btree_set<PeerIndex> muted_;
   RefreshedPages refreshed_;
+  SimFacts facts_;
   absl::btree_map<uint64_t, PendingSearch> searches_;
   uint64_t next_request_ = 1;
   absl::btree_map<std::string, absl::btree_set<PeerIndex>> evaluated_by_;

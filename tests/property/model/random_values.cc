@@ -130,6 +130,21 @@ std::vector<uint32_t> RandomHashes(Random& random) {
   return hashes;
 }
 
+// Ascending.
+std::vector<FactName> RandomNames(Random& random) {
+  std::vector<FactName> names(random.Below(20));
+  for (FactName& name : names) name = NameOf(Sha256(random.Bytes(8)));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+FactBodies RandomFacts(Random& random) {
+  FactBodies bodies{.asked = RandomBool(random)};
+  bodies.facts.resize((bodies.asked ? 0 : 1) + random.Below(5));
+  for (std::string& fact : bodies.facts) fact = random.Bytes(1 + random.Below(kFactSizeMax));
+  return bodies;
+}
+
 StandingHits RandomStandingHits(Random& random) {
   StandingHits hits;
   const std::string id = random.Bytes(hits.subscription.bytes.size());
@@ -200,7 +215,7 @@ PagePtr RandomPage(Random& random, uint32_t number) {
 }
 
 Frame RandomFrame(Random& random, size_t kind) {
-  static_assert(std::variant_size_v<Frame> == 18, "a frame of a new kind needs a case");
+  static_assert(std::variant_size_v<Frame> == 22, "a frame of a new kind needs a case");
   switch (kind) {
     case 0:
       return RandomHello(random);
@@ -237,6 +252,15 @@ Frame RandomFrame(Random& random, size_t kind) {
       return RandomDigest(random);
     case 17:
       return DigestDelta{random.Next(), RandomHashes(random)};
+    case 18:
+      return FactDigest{static_cast<uint32_t>(random.Below(kFactsMax + 1)),
+                        Sha256(random.Bytes(8))};
+    case 19:
+      return FactWant{RandomNames(random)};
+    case 20:
+      return FactNames{RandomNames(random)};
+    case 21:
+      return RandomFacts(random);
     default:
       return OpenStream{"/panal.v1.PeerObject/Call"};
   }

@@ -58,6 +58,9 @@ TEST(UrgencyOf, TellsBodiesFromTheRest) {
   EXPECT_EQ(UrgencyOf(page), Urgency::kBulk);
   EXPECT_EQ(UrgencyOf(PageBodyFrame{}), Urgency::kBulk);
   EXPECT_EQ(UrgencyOf(DigestFrame{}), Urgency::kBulk);
+  EXPECT_EQ(UrgencyOf(FactNames{}), Urgency::kBulk);
+  EXPECT_EQ(UrgencyOf(FactBodies{.asked = true}), Urgency::kBulk);
+  EXPECT_EQ(UrgencyOf(FactBodies{.facts = {"new"}}), Urgency::kControl);
   EXPECT_EQ(UrgencyOf(DigestDelta{}), Urgency::kBulk);
   EXPECT_EQ(UrgencyOf(Disconnect{}), Urgency::kGoodbye);
 }

@@ -334,6 +334,74 @@ TEST(FrameCodec, RefusesDigestsOutOfRange) {
   EXPECT_EQ(hashes(0), "digest_delta.hashes");
 }
 
+// So many names, ascending, one after the other.
+std::string NamesOf(size_t count) {
+  std::string names;
+  for (size_t i = 0; i < count; ++i) {
+    names.append({0, 0, static_cast<char>(i >> 8), static_cast<char>(i)}).append(8, 'n');
+  }
+  return names;
+}
+
+TEST(FrameCodec, DecodesFramesOfFacts) {
+  ExpectRoundTrip(FactDigest{kFactsMax, Sha256("names")});
+  ExpectRoundTrip(FactWant{});
+  ExpectRoundTrip(FactWant{{FactName{1}, FactName{2}}});
+  ExpectRoundTrip(FactNames{{FactName{0, 9}, FactName{1}}});
+  ExpectRoundTrip(FactBodies{true, {}});
+  ExpectRoundTrip(FactBodies{false, {"one", std::string(kFactSizeMax, 'f')}});
+}
+
+TEST(FrameCodec, LetsTheNamesOfAllFactsFitAFrame) {
+  v1::LinkFrame message;
+  message.mutable_fact_names()->set_names(NamesOf(kFactsMax));
+  EXPECT_TRUE(FromProto(message).ok());
+}
+
+TEST(FrameCodec, RefusesFramesOfFactsOutOfRange) {
+  auto digest = [](uint32_t count, size_t size) {
+    return FieldRefused(FactDigest{}, [=](v1::LinkFrame& m) {
+      m.mutable_fact_digest()->set_count(count);
+      m.mutable_fact_digest()->set_names_hash(std::string(size, 'h'));
+    });
+  };
+  EXPECT_EQ(digest(kFactsMax, 32), "");
+  EXPECT_EQ(digest(kFactsMax + 1, 32), "fact_digest.count");
+  EXPECT_EQ(digest(0, 31), "fact_digest.names_hash");
+  EXPECT_EQ(digest(0, 33), "fact_digest.names_hash");
+
+  auto names = [](const std::string& bytes) {
+    return FieldRefused(FactNames{},
+                        [&](v1::LinkFrame& m) { m.mutable_fact_names()->set_names(bytes); });
+  };
+  EXPECT_EQ(names(NamesOf(kFactsMax)), "");
+  EXPECT_EQ(names(NamesOf(kFactsMax + 1)), "fact_names.names");
+  EXPECT_EQ(names(std::string(11, 'n')), "fact_names.names");
+  EXPECT_EQ(names(std::string(24, 'n')), "fact_names.names");  // Twice the same.
+
+  auto want = [](size_t count) {
+    return FieldRefused(FactWant{}, [count](v1::LinkFrame& m) {
+      m.mutable_fact_want()->set_names(NamesOf(count));
+    });
+  };
+  EXPECT_EQ(want(kFactsPerFrameMax), "");
+  EXPECT_EQ(want(kFactsPerFrameMax + 1), "fact_want.names");
+
+  auto bodies = [](bool asked, size_t count, size_t size) {
+    return FieldRefused(FactBodies{false, {"f"}}, [=](v1::LinkFrame& m) {
+      m.mutable_fact_bodies()->set_asked(asked);
+      m.mutable_fact_bodies()->clear_facts();
+      for (size_t i = 0; i < count; ++i) m.mutable_fact_bodies()->add_facts(std::string(size, 'f'));
+    });
+  };
+  EXPECT_EQ(bodies(true, 0, 1), "");
+  EXPECT_EQ(bodies(false, 0, 1), "fact_bodies.facts");
+  EXPECT_EQ(bodies(false, kFactsPerFrameMax, kFactSizeMax), "");
+  EXPECT_EQ(bodies(false, kFactsPerFrameMax + 1, 1), "fact_bodies.facts");
+  EXPECT_EQ(bodies(true, 1, kFactSizeMax + 1), "fact_bodies.facts");
+  EXPECT_EQ(bodies(true, 1, 0), "fact_bodies.facts");
+}
+
 TEST(FrameCodec, RefusesDigestsAskedForOfWhatIsNoRangeOfAQuery) {
   EXPECT_EQ(CastFieldRefused([](v1::Cast& m) { m.set_consult(kLinksPerPeerMax); }), "");
   EXPECT_EQ(CastFieldRefused([](v1::Cast& m) { m.set_consult(kLinksPerPeerMax + 1); }),
