@@ -30,8 +30,9 @@ namespace {
 struct Text {
   std::string config;
   std::string data_dir = DefaultDataDir();
-  std::string mesh = "panal";
-  std::string policy = "open";
+  std::string mesh = kMeshNameDefault;
+  std::string policy = "invite";
+  std::string ticket_file;
   std::string mesh_listen = "0.0.0.0:7401";
   std::string api_listen = "127.0.0.1:7400";
   std::string http_listen = "127.0.0.1:7402";
@@ -73,7 +74,10 @@ void Define(CLI::App& app, Text& text) {
       ->configurable(false);
   option("data-dir", text.data_dir, "folder that holds everything the peer keeps");
   option("mesh", text.mesh, "name of the mesh");
-  option("policy", text.policy, "who may join: `open` (whoever knows the name)");
+  option("policy", text.policy,
+         "who may join: `invite` (whoever has a ticket) or `open` (whoever knows the name)");
+  option("ticket-file", text.ticket_file,
+         "file with the ticket to join with, where the peer is in no mesh yet");
   option("mesh-listen", text.mesh_listen, "HOST:PORT for other peers (mutual TLS)");
   option("api-listen", text.api_listen, "HOST:PORT for programs on this machine (gRPC)");
   option("http-listen", text.http_listen, "HOST:PORT for /healthz and /metrics, or `off`");
@@ -193,6 +197,7 @@ absl::StatusOr<NodeOptions> Convert(const Text& text) {
   options.data_dir = text.data_dir;
   options.mesh_name = text.mesh;
   options.policy = text.policy;
+  options.ticket_file = text.ticket_file;
   options.mesh_listen = text.mesh_listen;
   options.api_listen = text.api_listen;
   options.http_listen = text.http_listen;
@@ -238,7 +243,8 @@ std::string QuotedList(const std::vector<std::string>& values) {
 std::string PrintConfig(const Text& text) {
   return absl::StrCat(
       "data-dir = ", TomlString(text.data_dir), "\nmesh = ", TomlString(text.mesh),
-      "\npolicy = ", TomlString(text.policy), "\nmesh-listen = ", TomlString(text.mesh_listen),
+      "\npolicy = ", TomlString(text.policy), "\nticket-file = ", TomlString(text.ticket_file),
+      "\nmesh-listen = ", TomlString(text.mesh_listen),
       "\napi-listen = ", TomlString(text.api_listen),
       "\nhttp-listen = ", TomlString(text.http_listen), "\njoin = ", QuotedList(text.join),
       "\nadvertise = ", QuotedList(text.advertise), "\nroot = ", QuotedList(text.root),

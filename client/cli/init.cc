@@ -1,6 +1,8 @@
-// panal init: makes a data directory with a key and a configuration file to start panald with.
+// panal init: makes a data directory with a key and a configuration file to start panald with; of an
+// invite mesh also the mesh itself, with this peer as its first member.
 #include <sys/stat.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -12,11 +14,14 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
 #include "client/cli/verb.h"
 #include "common/base/status.h"
 #include "common/base/toml_string.h"
 #include "common/base/utf8.h"
 #include "common/identity/identity.h"
+#include "common/identity/membership.h"
+#include "common/identity/mesh_root.h"
 #include "common/model/join_address.h"
 
 namespace panal::cli {
@@ -26,7 +31,12 @@ struct Arguments {
   std::string data_dir;
   std::string mesh = "panal";
   std::optional<std::string> join;
+  std::string policy = "invite";
+  std::string passphrase_file;
 };
+
+constexpr char kOpenMeaning[] =
+    "An open mesh lets in whoever knows its name and reaches a peer of it.";
 
 absl::Status WriteConfig(const Arguments& arguments, const std::string& path) {
   if (std::ifstream(path)) {
@@ -38,12 +48,36 @@ absl::Status WriteConfig(const Arguments& arguments, const std::string& path) {
   file << "# Settings of this peer; `panald --help` lists them all.\n"
        << "data-dir = " << TomlString(arguments.data_dir) << "\n"
        << "mesh = " << TomlString(arguments.mesh) << "\n"
-       << "# Whoever knows the name of an open mesh and an address may join it.\n"
-       << "policy = \"open\"\n";
+       << "policy = " << TomlString(arguments.policy) << "\n";
+  if (arguments.policy == "open") file << "# " << kOpenMeaning << "\n";
   if (arguments.join) file << "join = [" << TomlString(*arguments.join) << "]\n";
   file.close();
   if (file) return absl::OkStatus();
   return Error(ErrorReason::kDataDirInvalid, absl::StrCat("cannot write ", path), {{"path", path}});
+}
+
+// The first line of the file; empty where none is named.
+absl::StatusOr<std::string> ReadPassphrase(const std::string& path) {
+  std::string passphrase;
+  if (path.empty()) return passphrase;
+  std::ifstream file(path);
+  if (std::getline(file, passphrase) && !passphrase.empty()) return passphrase;
+  return Error(
+      ErrorReason::kConfigInvalid,
+      absl::StrCat("--passphrase-file ", path, " cannot be read, or its first line is empty"));
+}
+
+// Makes the mesh and lets this peer in as admin.
+absl::Status MakeMesh(const Arguments& arguments, const Identity& identity) {
+  PANAL_ASSIGN_OR_RETURN(const std::string passphrase, ReadPassphrase(arguments.passphrase_file));
+  const MeshRoot root = MeshRoot::Generate();
+  PANAL_RETURN_IF_ERROR(root.Save(arguments.data_dir, passphrase));
+  PANAL_ASSIGN_OR_RETURN(
+      GrantChain chain,
+      IssueGrant(root.issuer(), {.subject = identity.public_key(), .role = Role::kAdmin},
+                 absl::Now()));
+  return SaveMembership(arguments.data_dir,
+                        {.mesh_name = arguments.mesh, .chain = std::move(chain)});
 }
 
 absl::StatusOr<PeerId> MakePeer(const Arguments& arguments, const std::string& config) {
@@ -52,8 +86,17 @@ absl::StatusOr<PeerId> MakePeer(const Arguments& arguments, const std::string& c
                  absl::StrCat("cannot make ", arguments.data_dir, ": ", strerror(errno)),
                  {{"path", arguments.data_dir}});
   }
+  PANAL_ASSIGN_OR_RETURN(const auto membership, LoadMembership(arguments.data_dir));
+  if (membership) {
+    return Error(ErrorReason::kDataDirInvalid,
+                 absl::StrCat(arguments.data_dir, " belongs to the mesh ", membership->mesh_name,
+                              " already; another mesh needs another directory"),
+                 {{"path", arguments.data_dir}});
+  }
+  PANAL_RETURN_IF_ERROR(ReadPassphrase(arguments.passphrase_file).status());
   PANAL_RETURN_IF_ERROR(WriteConfig(arguments, config));
   PANAL_ASSIGN_OR_RETURN(Identity identity, Identity::LoadOrCreate(arguments.data_dir));
+  if (arguments.policy == "invite") PANAL_RETURN_IF_ERROR(MakeMesh(arguments, identity));
   return identity.peer_id();
 }
 
@@ -75,6 +118,12 @@ absl::Status Complete(Arguments& arguments) {
                  "--data-dir: the path is not UTF-8, which a settings file must be");
   }
   PANAL_RETURN_IF_ERROR(ValidateMeshName(arguments.mesh));
+  if (arguments.join && arguments.policy == "invite") {
+    return Error(
+        ErrorReason::kConfigInvalid,
+        "--join is for open meshes; into one of invitations leads `panal join TICKET`, and "
+        "`panal init` makes a new one");
+  }
   if (arguments.join) PANAL_RETURN_IF_ERROR(ParseJoinAddress(*arguments.join).status());
   return absl::OkStatus();
 }
@@ -93,9 +142,13 @@ int Init(const Context& context, Arguments arguments) {
   auto peer = MakePeer(arguments, config);
   if (!peer.ok()) return Fail(peer.status());
   if (context.json()) {
-    PrintJson({{"peer_id", peer->ToText()}, {"mesh", arguments.mesh}, {"config", config}});
+    PrintJson({{"peer_id", peer->ToText()},
+               {"mesh", arguments.mesh},
+               {"policy", arguments.policy},
+               {"config", config}});
   } else {
     WriteOut(absl::StrCat("peer ", peer->ToText(), "\n"));
+    if (arguments.policy == "open") WriteOut(absl::StrCat(kOpenMeaning, "\n"));
     Hint(Printable(absl::StrCat("next: panald --config ", ShellWord(config))));
   }
   return kExitOk;
@@ -110,7 +163,14 @@ void AddInit(CLI::App& app, Context& context, int& exit_code) {
       ->type_name("PATH")
       ->required();
   verb->add_option("--mesh", arguments->mesh, "name of the mesh")->capture_default_str();
-  verb->add_option("--join", arguments->join, "[PEERID@]HOST:PORT of a peer of the mesh");
+  verb->add_option(
+          "--policy", arguments->policy,
+          "who may join: `invite` (whoever has a ticket) or `open` (whoever knows the name)")
+      ->check(CLI::IsMember({"invite", "open"}))
+      ->capture_default_str();
+  verb->add_option("--join", arguments->join, "[PEERID@]HOST:PORT of a peer of the open mesh");
+  verb->add_option("--passphrase-file", arguments->passphrase_file,
+                   "file whose first line encrypts the mesh's root key");
   verb->callback([&, arguments] { exit_code = Init(context, *arguments); });
 }
 

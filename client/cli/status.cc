@@ -5,9 +5,18 @@
 #include "absl/strings/str_join.h"
 #include "client/cli/verb.h"
 #include "common/base/units.h"
+#include "common/identity/grant.h"
 
 namespace panal::cli {
 namespace {
+
+// What the mesh's policy is, and this peer's part in it.
+std::string Admission(const v1::GetPeerResponse& peer) {
+  if (peer.role().empty()) return absl::StrCat(peer.policy(), ", waits to be let in");
+  if (peer.credential_expires_s() == 0) return absl::StrCat(peer.policy(), ", ", peer.role());
+  return absl::StrCat(peer.policy(), ", ", peer.role(), " until ",
+                      FormatUtc(absl::FromUnixSeconds(peer.credential_expires_s())));
+}
 
 int Status(const Context& context) {
   auto client = context.Connect();
@@ -25,11 +34,15 @@ int Status(const Context& context) {
                {"addresses",
                 std::vector<std::string>(peer->addresses().begin(), peer->addresses().end())},
                {"stored_bytes", peer->stored_bytes()},
-               {"fetches", peer->fetches()}});
+               {"fetches", peer->fetches()},
+               {"policy", peer->policy()},
+               {"role", peer->role()},
+               {"credential_expires_s", peer->credential_expires_s()}});
     return kExitOk;
   }
   Table table({"PEER", peer->peer_id()});
   table.Add({"mesh", absl::StrCat(peer->mesh(), ", about ", Counted(peer->mesh_size(), "peer"))});
+  table.Add({"admission", Admission(*peer)});
   table.Add({"neighbors", absl::StrCat(peer->neighbors())});
   table.Add({"files", absl::StrCat(peer->files(), " published, ", FormatSize(peer->stored_bytes()),
                                    " stored")});
@@ -37,7 +50,11 @@ int Status(const Context& context) {
   table.Add({"uptime", FormatClock(absl::Seconds(peer->uptime_s()))});
   table.Add({"version", peer->version()});
   table.Print();
-  if (peer->neighbors() == 0) Hint("no neighbors yet: `panal doctor` says why");
+  if (peer->role().empty()) {
+    Hint("waits to be let into a mesh: panal join TICKET");
+  } else if (peer->neighbors() == 0) {
+    Hint("no neighbors yet: `panal doctor` says why");
+  }
   return kExitOk;
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -106,7 +107,10 @@ class Scanner {
       entries.push_back(*it);
     }
     if (error) return SystemError(folder.string(), error.value());
-    if (fs::exists(folder / kKeyFileName, error)) {
+    const bool holds_key =
+        std::any_of(std::begin(kSecretFileNames), std::end(kSecretFileNames),
+                    [&](const char* name) { return fs::exists(folder / name, error); });
+    if (holds_key) {
       if (prefix.empty()) return DataDirectoryError(folder.string());
       scan.skipped.push_back(prefix + ": is a peer's data directory");
       return absl::OkStatus();

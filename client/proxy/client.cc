@@ -146,6 +146,31 @@ class ClientImpl final : public Client {
     return Unary<v1::ResolvePeerResponse>(*peer_, &v1::PeerObject::Stub::ResolvePeer, request);
   }
 
+  absl::StatusOr<v1::CreateTicketResponse> CreateTicket(
+      const v1::CreateTicketRequest& request) override {
+    return Unary<v1::CreateTicketResponse>(*peer_, &v1::PeerObject::Stub::CreateTicket, request);
+  }
+
+  absl::StatusOr<v1::JoinMeshResponse> JoinMesh(const std::string& ticket) override {
+    v1::JoinMeshRequest request;
+    request.set_ticket(ticket);
+    return Unary<v1::JoinMeshResponse>(*peer_, &v1::PeerObject::Stub::JoinMesh, request,
+                                       options_.stream_timeout);
+  }
+
+  absl::StatusOr<std::vector<v1::Member>> ListMembers() override {
+    std::vector<v1::Member> all;
+    v1::ListMembersRequest request;
+    request.set_page_size(kPageSize);
+    do {
+      PANAL_ASSIGN_OR_RETURN(auto page, Unary<v1::ListMembersResponse>(
+                                            *peer_, &v1::PeerObject::Stub::ListMembers, request));
+      for (v1::Member& member : *page.mutable_members()) all.push_back(std::move(member));
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return all;
+  }
+
   absl::StatusOr<v1::DiagnoseResponse> Diagnose() override {
     return Unary<v1::DiagnoseResponse>(*peer_, &v1::PeerObject::Stub::Diagnose,
                                        v1::DiagnoseRequest());

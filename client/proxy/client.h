@@ -72,6 +72,13 @@ class Client {
   virtual absl::StatusOr<v1::ResolvePeerResponse> ResolvePeer(const std::string& prefix) = 0;
   virtual absl::StatusOr<v1::DiagnoseResponse> Diagnose() = 0;
 
+  virtual absl::StatusOr<v1::CreateTicketResponse> CreateTicket(
+      const v1::CreateTicketRequest& request) = 0;
+  // Answers once the peer is in the mesh. Waits as long as a peer asks its ticket's contacts.
+  virtual absl::StatusOr<v1::JoinMeshResponse> JoinMesh(const std::string& ticket) = 0;
+  // Every member that the peer knows, all pages.
+  virtual absl::StatusOr<std::vector<v1::Member>> ListMembers() = 0;
+
   virtual absl::StatusOr<v1::PutFileResponse> PutFile(const v1::PutFileRequest& request) = 0;
   virtual absl::StatusOr<v1::AddPathResponse> AddPath(const v1::AddPathRequest& request) = 0;
   // Uploads one file. `attributes` go into its record.

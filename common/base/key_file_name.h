@@ -1,4 +1,4 @@
-// The names that private keys have in a data directory. A folder that holds a peer's is never
+// The names that private keys have in a data directory. A folder that holds one is never
 // shared.
 #pragma once
 
@@ -7,5 +7,7 @@ namespace panal {
 inline constexpr char kKeyFileName[] = "peer.key";
 // The root key of an invite mesh, where the peer made it.
 inline constexpr char kMeshRootFileName[] = "mesh-root.key";
+// Of whatever folder holds one of these, nothing is shared.
+inline constexpr const char* kSecretFileNames[] = {kKeyFileName, kMeshRootFileName};
 
 }  // namespace panal

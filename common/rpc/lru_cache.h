@@ -48,6 +48,12 @@ class LruCache {
 
   size_t size() const { return entries_.size(); }
 
+  // Calls `visit` with every value, the most recently used first.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (const auto& [key, value] : entries_) visit(value);
+  }
+
  private:
   using Entries = std::list<std::pair<Key, Value>>;
 

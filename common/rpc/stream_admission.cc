@@ -1,12 +1,10 @@
 #include "common/rpc/stream_admission.h"
 
-#include <memory>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/sha256.h"
+#include "absl/strings/string_view.h"
 #include "common/base/status.h"
-#include "common/identity/credential.h"
 
 namespace panal {
 namespace {
@@ -20,43 +18,31 @@ std::optional<absl::string_view> SingleValue(const Metadata& metadata, const cha
   return absl::string_view(first->second.data(), first->second.size());
 }
 
-Sha256Digest CacheKey(absl::string_view credential, const PeerId& peer) {
-  Sha256Hasher hasher;
-  hasher.Update(peer.view());
-  hasher.Update(credential);
-  return hasher.Finish();
-}
-
 }  // namespace
 
-StreamAdmission::StreamAdmission(const Identity& identity, const MeshId& mesh,
-                                 const TlsCredentials& tls)
-    : mesh_(mesh),
-      mesh_text_(mesh.ToText()),
-      own_credential_(MakeOpenCredential(identity, mesh)),
-      tls_(tls),
-      checked_(kCheckedCredentialsMax) {}
+StreamAdmission::StreamAdmission(const MeshAdmission& mesh, const TlsCredentials& tls)
+    : mesh_(mesh), mesh_text_(mesh.mesh().ToText()), tls_(tls) {}
 
 void StreamAdmission::Attach(grpc::ClientContext& context) const {
   context.AddMetadata(kMeshKey, mesh_text_);
-  context.AddMetadata(kCredentialKey, own_credential_);
+  context.AddMetadata(kCredentialKey, mesh_.credential());
 }
 
 void StreamAdmission::Attach(grpc::CallbackServerContext& context) const {
   context.AddInitialMetadata(kMeshKey, mesh_text_);
-  context.AddInitialMetadata(kCredentialKey, own_credential_);
+  context.AddInitialMetadata(kCredentialKey, mesh_.credential());
 }
 
-absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::ServerContextBase& context) const {
+absl::StatusOr<CredentialPtr> StreamAdmission::Admit(const grpc::ServerContextBase& context) const {
   return Admit(*context.auth_context(), context.client_metadata());
 }
 
-absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::ClientContext& context) const {
+absl::StatusOr<CredentialPtr> StreamAdmission::Admit(const grpc::ClientContext& context) const {
   return Admit(*context.auth_context(), context.GetServerInitialMetadata());
 }
 
-absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::AuthContext& connection,
-                                              const Metadata& metadata) const {
+absl::StatusOr<CredentialPtr> StreamAdmission::Admit(const grpc::AuthContext& connection,
+                                                     const Metadata& metadata) const {
   PANAL_ASSIGN_OR_RETURN(const PeerId peer, tls_.PeerOf(connection));
   const std::optional<absl::string_view> mesh = SingleValue(metadata, kMeshKey);
   if (!mesh) {
@@ -76,26 +62,7 @@ absl::StatusOr<PeerId> StreamAdmission::Admit(const grpc::AuthContext& connectio
     return Error(ErrorReason::kCredentialInvalid,
                  absl::StrCat("metadata key ", kCredentialKey, " must come exactly once"));
   }
-  PANAL_RETURN_IF_ERROR(CheckCredential(*credential, peer));
-  return peer;
-}
-
-absl::Status StreamAdmission::CheckCredential(absl::string_view credential,
-                                              const PeerId& peer) const {
-  const Sha256Digest key = CacheKey(credential, peer);
-  {
-    MutexLock lock(&mutex_);
-    if (checked_.Find(key)) return absl::OkStatus();
-  }
-  PANAL_RETURN_IF_ERROR(CheckOpenCredential(credential, peer, mesh_));
-  MutexLock lock(&mutex_);
-  checked_.Insert(key, true);
-  return absl::OkStatus();
-}
-
-size_t StreamAdmission::checked() const {
-  MutexLock lock(&mutex_);
-  return checked_.size();
+  return mesh_.Check(*credential, peer);
 }
 
 }  // namespace panal

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/ids.h"
+#include "common/identity/credential.h"
 #include "common/model/record.h"
 #include "server/processing/core.h"
 
@@ -28,6 +30,9 @@ struct PeerStatus {
   std::vector<std::string> addresses;
   double capacity = 1.0;
   int fetches = 0;
+  MeshPolicy policy = MeshPolicy::kOpen;
+  std::optional<Role> role;  // None: it waits to be let in.
+  absl::Time credential_expires = absl::InfiniteFuture();
 };
 
 struct NeighborInfo {

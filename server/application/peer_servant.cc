@@ -1,12 +1,18 @@
 #include "server/application/peer_servant.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/base32.h"
 #include "common/base/status.h"
+#include "common/base/units.h"
+#include "common/identity/ticket.h"
 #include "server/application/page_token.h"
+#include "server/application/waiting_servant.h"
 
 namespace panal {
 namespace {
@@ -31,20 +37,35 @@ void FillNeighbor(const NeighborInfo& info, v1::Neighbor* neighbor) {
   neighbor->set_version(info.version);
 }
 
+void FillMember(const VerifiedCredential& credential, v1::Member* member) {
+  member->set_peer_id(credential.peer.ToText());
+  member->set_role(std::string(RoleName(credential.role)));
+  if (credential.chain.empty()) return;  // Of an open mesh.
+  const size_t size = credential.chain.size();
+  member->set_issuer(size == 1 ? "root" : credential.chain[size - 2].subject.ToText());
+  member->set_expires_s(absl::ToUnixSeconds(credential.not_after));
+  member->set_serial(Base32Encode(credential.serial()));
+}
+
 }  // namespace
 
-PeerServant::PeerServant(Dispatcher& dispatcher, const Router& router, Mesh& mesh, Catalog& catalog,
-                         BlockStore& blocks)
+PeerServant::PeerServant(Dispatcher& dispatcher, const Router& router, Mesh& mesh,
+                         Admission& admission, Catalog& catalog, BlockStore& blocks)
     : Servant("panal.v1.PeerObject", dispatcher),
       router_(router),
       mesh_(mesh),
+      admission_(admission),
       catalog_(catalog),
       blocks_(blocks) {
   Unary("GetPeer", WorkClass::kControl, &PeerServant::GetPeer);
   Unary("ListNeighbors", WorkClass::kControl, &PeerServant::ListNeighbors);
   Unary("ListObjects", WorkClass::kControl, &PeerServant::ListObjects);
   AsyncUnary("ResolvePeer", WorkClass::kControl, &PeerServant::ResolvePeer);
+  Unary("Renew", WorkClass::kControl, &PeerServant::Renew);
+  Unary("ListMembers", WorkClass::kControl, &PeerServant::ListMembers);
   ForProgramsOnly();
+  Unary("CreateTicket", WorkClass::kControl, &PeerServant::CreateTicket);
+  AsyncUnary("JoinMesh", WorkClass::kControl, &PeerServant::JoinMesh);
   // Reads the disk: not among the calls that must answer while the disk is slow.
   Unary("Diagnose", WorkClass::kCalls, &PeerServant::Diagnose);
 }
@@ -53,19 +74,9 @@ absl::StatusOr<v1::GetPeerResponse> PeerServant::GetPeer(const CallHead& head,
                                                          const v1::GetPeerRequest& request) {
   const PeerStatus status = mesh_.Status();
   PANAL_ASSIGN_OR_RETURN(const int64_t files, catalog_.CountPublished());
-  v1::GetPeerResponse response;
-  response.set_peer_id(status.id.ToText());
-  response.set_mesh(status.mesh_name);
-  response.set_mesh_id(status.mesh_id.ToText());
-  response.set_version(status.version);
-  response.set_neighbors(status.neighbors);
-  response.set_mesh_size(status.mesh_size);
+  v1::GetPeerResponse response = DescribePeer(status);
   response.set_files(files);
-  response.set_uptime_s(absl::ToInt64Seconds(status.uptime));
-  for (const std::string& address : status.addresses) response.add_addresses(address);
-  response.set_capacity(status.capacity);
   response.set_stored_bytes(blocks_.stored_bytes());
-  response.set_fetches(status.fetches);
   return response;
 }
 
@@ -138,6 +149,66 @@ absl::StatusOr<v1::DiagnoseResponse> PeerServant::Diagnose(const CallHead& head,
     added->set_subject(finding.subject);
     added->set_message(finding.message);
     added->set_advice(finding.advice);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::RenewResponse> PeerServant::Renew(const CallHead& head,
+                                                     const v1::RenewRequest& request) {
+  PANAL_ASSIGN_OR_RETURN(std::string credential, admission_.Renew(request.credential(), head.peer));
+  v1::RenewResponse response;
+  response.set_credential(std::move(credential));
+  return response;
+}
+
+absl::StatusOr<v1::CreateTicketResponse> PeerServant::CreateTicket(
+    const CallHead& head, const v1::CreateTicketRequest& request) {
+  const std::optional<Role> role =
+      request.role().empty() ? Role::kMember : RoleFromName(request.role());
+  if (!role) {
+    return Error(ErrorReason::kArgumentInvalid,
+                 absl::StrCat("role `", absl::CHexEscape(request.role()),
+                              "` is not reader, member, inviter or admin"));
+  }
+  absl::Duration lifetime = kTicketLifetimeDefault;
+  if (!request.ttl().empty()) {
+    auto ttl = ParseDuration(request.ttl());
+    if (!ttl.ok()) return Error(ErrorReason::kArgumentInvalid, ttl.status().message());
+    lifetime = *ttl;
+  }
+  // What is negative becomes too many, which is refused.
+  const uint32_t uses = request.uses() == 0 ? 1 : static_cast<uint32_t>(request.uses());
+  PANAL_ASSIGN_OR_RETURN(const Ticket ticket, admission_.CreateTicket(*role, uses, lifetime));
+  const Grant& grant = ticket.chain.grants.back();
+  v1::CreateTicketResponse response;
+  response.set_ticket(PrintTicket(ticket));
+  response.set_role(std::string(RoleName(grant.role)));
+  response.set_uses(UsesOf(grant.serial));
+  response.set_expires_s(static_cast<int64_t>(grant.not_after_s));
+  for (const JoinAddress& contact : ticket.contacts) response.add_contacts(contact.address);
+  return response;
+}
+
+void PeerServant::JoinMesh(const CallHead& head, const v1::JoinMeshRequest& request,
+                           Responder<v1::JoinMeshResponse> respond) {
+  JoinAndDescribe(mesh_, admission_, request, respond);
+}
+
+absl::StatusOr<v1::ListMembersResponse> PeerServant::ListMembers(
+    const CallHead& head, const v1::ListMembersRequest& request) {
+  constexpr absl::string_view kContext = "ListMembers";
+  PANAL_ASSIGN_OR_RETURN(const int page_size, PageSizeOf(request.page_size()));
+  PANAL_ASSIGN_OR_RETURN(const std::string after, DecodePageToken(kContext, request.page_token()));
+  v1::ListMembersResponse response;
+  for (const VerifiedCredential& member : admission_.Members()) {
+    if (!after.empty() && member.peer.view() <= after) continue;
+    if (response.members_size() == page_size) {
+      const auto& last = response.members(page_size - 1);
+      response.set_next_page_token(
+          EncodePageToken(kContext, PeerId::FromText(last.peer_id())->view()));
+      break;
+    }
+    FillMember(member, response.add_members());
   }
   return response;
 }

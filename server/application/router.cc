@@ -170,6 +170,14 @@ absl::Status Router::Add(ServantPtr servant, absl::string_view key) {
   return absl::OkStatus();
 }
 
+void Router::Replace(ServantPtr servant) {
+  MutexLock lock(&mutex_);
+  auto routes = std::make_shared<Routes>(*routes_);
+  const std::string service = servant->service();
+  routes->servants[std::make_pair(service, std::string())] = std::move(servant);
+  routes_ = std::move(routes);
+}
+
 void Router::SetPeerCalls(PeerCalls* calls) {
   MutexLock lock(&mutex_);
   auto routes = std::make_shared<Routes>(*routes_);

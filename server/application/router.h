@@ -53,6 +53,8 @@ class Router final {
   // Makes `servant` answer for `panal://<self>/<its service>/<key>`. Calls under way are not
   // touched. Errors: ARGUMENT_INVALID (there is one already), OVERLOADED (kObjectsMax).
   absl::Status Add(ServantPtr servant, absl::string_view key = "");
+  // The same, in the place of the servant that is there.
+  void Replace(ServantPtr servant);
   // What this peer answers for, ascending.
   std::vector<ObjectRef> Objects() const;
   // Services among them, ascending, each once.

@@ -8,7 +8,7 @@
 namespace panal {
 
 std::shared_ptr<AcceptedLink> AcceptedLink::Create(LinkStreamOwner& owner, LinkStreamId id,
-                                                   const PeerId& peer,
+                                                   const CredentialPtr& peer,
                                                    grpc::GenericCallbackServerContext& context) {
   std::shared_ptr<AcceptedLink> link(new AcceptedLink(owner, id, peer, context));
   link->self_ = link;

@@ -16,7 +16,7 @@ class AcceptedLink final : public LinkStream, private grpc::ServerGenericBidiRea
   // Begins to read; gRPC gets `reactor()`. The caller was admitted already, and `context` holds the
   // metadata that admits this peer.
   static std::shared_ptr<AcceptedLink> Create(LinkStreamOwner& owner, LinkStreamId id,
-                                              const PeerId& peer,
+                                              const CredentialPtr& peer,
                                               grpc::GenericCallbackServerContext& context);
 
   grpc::ServerGenericBidiReactor* reactor() { return this; }
@@ -24,9 +24,11 @@ class AcceptedLink final : public LinkStream, private grpc::ServerGenericBidiRea
   void Start();
 
  private:
-  AcceptedLink(LinkStreamOwner& owner, LinkStreamId id, const PeerId& peer,
+  AcceptedLink(LinkStreamOwner& owner, LinkStreamId id, const CredentialPtr& peer,
                grpc::GenericCallbackServerContext& context)
-      : LinkStream(owner, id, peer, /*outbound=*/false), context_(&context) {}
+      : LinkStream(owner, id, peer->peer, /*outbound=*/false), context_(&context) {
+    Admitted(peer);
+  }
 
   void StartReading(grpc::ByteBuffer* buffer) override { StartRead(buffer); }
 

@@ -42,14 +42,16 @@ class QueueBlocksClient final : public BlocksClient {
     reader_.join();
   }
 
+  void Recheck() override {
+    for (const auto& session : Sessions()) session->Recheck();
+  }
+
   void Shutdown() override {
-    std::vector<std::shared_ptr<BlocksSession>> open;
     {
       MutexLock lock(&mutex_);
       stopping_ = true;
-      for (const auto& [address, session] : sessions_) open.push_back(session);
     }
-    for (const auto& session : open) {
+    for (const auto& session : Sessions()) {
       session->Cancel(Error(ErrorReason::kShuttingDown, "this peer is stopping"));
     }
     MutexLock lock(&mutex_);
@@ -79,6 +81,13 @@ class QueueBlocksClient final : public BlocksClient {
   }
 
  private:
+  std::vector<std::shared_ptr<BlocksSession>> Sessions() {
+    std::vector<std::shared_ptr<BlocksSession>> sessions;
+    MutexLock lock(&mutex_);
+    for (const auto& [address, session] : sessions_) sessions.push_back(session);
+    return sessions;
+  }
+
   void ReadAll() {
     void* tag = nullptr;
     bool ok = false;

@@ -70,6 +70,9 @@ class BlocksClient {
   virtual absl::StatusOr<std::unique_ptr<BlocksStream>> Open(const PeerContact& source,
                                                              BlocksEvents events) = 0;
 
+  // Ends the streams to sources that are admitted no longer; on_closed comes.
+  virtual void Recheck() {}
+
   // Ends what streams are still open (on_closed comes for each whose owner has not freed it) and
   // blocks until no event can come any more. Not from an event.
   virtual void Shutdown() {}

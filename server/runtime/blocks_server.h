@@ -14,6 +14,7 @@
 #include <grpcpp/generic/async_generic_service.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "absl/container/flat_hash_map.h"
@@ -37,6 +38,8 @@ inline constexpr size_t kBlocksQueueMax = 8 * 1024 * 1024;
 inline constexpr size_t kBlocksStreamsPerPeerMax = 4;
 inline constexpr size_t kBlocksStreamsMax = 256;
 
+class ServedBlocks;
+
 struct BlocksServerOptions {
   size_t queue_max = kBlocksQueueMax;
   size_t streams_per_peer_max = kBlocksStreamsPerPeerMax;
@@ -57,17 +60,26 @@ class BlocksServer final {
   // The reactor of a Blocks stream that `peer`, admitted, opened. Refused with OVERLOADED above the
   // limits.
   grpc::ServerGenericBidiReactor* Accept(grpc::GenericCallbackServerContext& context,
-                                         const PeerId& peer);
+                                         const CredentialPtr& peer);
+
+  // Ends the streams whose other end is admitted no longer.
+  void Recheck();
 
   // Streams now. For tests and metrics.
   size_t streams() const;
 
  private:
+  struct Stream {
+    std::weak_ptr<ServedBlocks> stream;
+    CredentialPtr peer;
+  };
+
   // Shared by the server and its streams, which count themselves out.
   struct Table {
     Mutex mutex;
     absl::flat_hash_map<PeerId, size_t> by_peer ABSL_GUARDED_BY(mutex);
-    size_t all ABSL_GUARDED_BY(mutex) = 0;
+    absl::flat_hash_map<uint64_t, Stream> streams ABSL_GUARDED_BY(mutex);  // By number.
+    uint64_t last ABSL_GUARDED_BY(mutex) = 0;
   };
 
   FileStore& files_;

@@ -133,7 +133,8 @@ void BlocksSession::OnOpened(Attempt& attempt, bool ok) {
     attempt.stream->Finish(&attempt.status, Attempt::Begin(self, Operation::kFinish));
     return;
   }
-  if (const absl::StatusOr<PeerId> source = admission_.Admit(attempt.context); !source.ok()) {
+  const absl::StatusOr<CredentialPtr> source = admission_.Admit(attempt.context);
+  if (!source.ok()) {
     attempt.refusal = source.status();
     // In this order: where the source refused this peer, its status is there and is what counts.
     attempt.stream->Finish(&attempt.status, Attempt::Begin(self, Operation::kFinish));
@@ -145,6 +146,7 @@ void BlocksSession::OnOpened(Attempt& attempt, bool ok) {
   {
     MutexLock lock(&mutex_);
     open_ = !over_;
+    credential_ = *source;
   }
   attempt.stream->Read(&attempt.incoming, Attempt::Begin(self, Operation::kRead));
   WriteNext();
@@ -153,6 +155,17 @@ void BlocksSession::OnOpened(Attempt& attempt, bool ok) {
 std::shared_ptr<BlocksSession::Attempt> BlocksSession::attempt() const {
   MutexLock lock(&mutex_);
   return attempt_;
+}
+
+void BlocksSession::Recheck() {
+  CredentialPtr credential;
+  {
+    MutexLock lock(&mutex_);
+    credential = credential_;
+  }
+  if (credential == nullptr) return;
+  const absl::Status admitted = admission_.Recheck(*credential);
+  if (!admitted.ok()) Cancel(admitted);
 }
 
 // --- Asking -------------------------------------------------------------------------------------

@@ -59,6 +59,8 @@ class BlocksSession final : public std::enable_shared_from_this<BlocksSession> {
   bool Want(const FileId& file, bool manifest, uint32_t index, uint32_t size_bytes);
   // No event comes after it returned, except that from within an event it does not wait.
   void Close();
+  // Ends the stream where the source is admitted no longer.
+  void Recheck();
   // Ends the stream; on_closed comes.
   void Cancel(const absl::Status& why);
   // The reader's thread: an operation is over. `tag` belongs to a session.
@@ -109,6 +111,7 @@ class BlocksSession final : public std::enable_shared_from_this<BlocksSession> {
   mutable Mutex mutex_;
   Condition delivered_;
   std::shared_ptr<Attempt> attempt_ ABSL_GUARDED_BY(mutex_);  // The current one.
+  CredentialPtr credential_ ABSL_GUARDED_BY(mutex_);  // What admitted the source; null until then.
   size_t next_address_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<Key, Wanted> wanted_ ABSL_GUARDED_BY(mutex_);
   std::deque<Key> unsent_ ABSL_GUARDED_BY(mutex_);

@@ -295,6 +295,16 @@ void CallMux::OnOpened() {
   Flush();
 }
 
+CredentialPtr CallMux::credential() const {
+  MutexLock lock(&mutex_);
+  return credential_;
+}
+
+void CallMux::Admitted(CredentialPtr credential) {
+  MutexLock lock(&mutex_);
+  credential_ = std::move(credential);
+}
+
 void CallMux::End(const absl::Status& why) {
   std::shared_ptr<CallTransport> transport;
   {

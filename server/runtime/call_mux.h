@@ -29,6 +29,7 @@
 #include "absl/status/status.h"
 #include "common/base/ids.h"
 #include "common/base/sync.h"
+#include "common/rpc/mesh_admission.h"
 #include "panal/v1/frames.pb.h"
 #include "server/application/call.h"
 #include "server/runtime/call_state.h"
@@ -77,6 +78,10 @@ class CallMux final : public std::enable_shared_from_this<CallMux> {
   CallMux& operator=(const CallMux&) = delete;
 
   const PeerId& peer() const { return options_.peer; }
+
+  // What admitted the other end; null until it was.
+  CredentialPtr credential() const;
+  void Admitted(CredentialPtr credential);
 
   // Begins a call. `head.reference` names the object. Null: this stream takes no more calls, open
   // another one.
@@ -152,6 +157,7 @@ class CallMux final : public std::enable_shared_from_this<CallMux> {
   DeadlineTimer& timer_;
 
   mutable Mutex mutex_;
+  CredentialPtr credential_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<CallTransport> transport_ ABSL_GUARDED_BY(mutex_);
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

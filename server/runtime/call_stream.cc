@@ -71,6 +71,7 @@ void CallStream::ReadDone(bool ok) {
     End(absl::OkStatus());
     return;
   }
+  if (!end_reason().ok()) return;  // Given up while it was being read.
   v1::CallBatch batch;
   absl::Status status = Parse(incoming_, batch)
                             ? mux_->OnBatch(batch)
@@ -115,8 +116,9 @@ std::shared_ptr<DialledCallStream> DialledCallStream::Start(std::shared_ptr<Call
 
 void DialledCallStream::OnReadInitialMetadataDone(bool ok) {
   if (ok) {
-    const absl::StatusOr<PeerId> acceptor = admission_.Admit(context_);
+    const absl::StatusOr<CredentialPtr> acceptor = admission_.Admit(context_);
     if (acceptor.ok()) {
+      mux().Admitted(*acceptor);
       opened_ = true;
       mux().OnOpened();
     } else {

@@ -147,12 +147,12 @@ void CallStreams::EndDial() {
 // --- Accepting ----------------------------------------------------------------------------------
 
 grpc::ServerGenericBidiReactor* CallStreams::Accept(grpc::GenericCallbackServerContext& context,
-                                                    const PeerId& peer) {
+                                                    const CredentialPtr& peer) {
   MuxPtr mux;
   absl::Status refusal;
   {
     MutexLock lock(&mutex_);
-    std::vector<MuxPtr>& accepted = peers_[peer].accepted;
+    std::vector<MuxPtr>& accepted = peers_[peer->peer].accepted;
     if (stopped_) {
       refusal = ShuttingDown();
     } else if (accepted.size() >= options_.streams_per_peer_max ||
@@ -161,7 +161,8 @@ grpc::ServerGenericBidiReactor* CallStreams::Accept(grpc::GenericCallbackServerC
                                              accepted_, " in all are open already"),
                                 absl::Seconds(1));
     } else {
-      mux = NewMux(peer, /*dialled=*/false);
+      mux = NewMux(peer->peer, /*dialled=*/false);
+      mux->Admitted(peer);
       accepted.push_back(mux);
       all_.insert(mux);
       ++accepted_;
@@ -172,6 +173,20 @@ grpc::ServerGenericBidiReactor* CallStreams::Accept(grpc::GenericCallbackServerC
   return AcceptedCallStream::Start(mux, [self = shared_from_this(), mux] {
     self->Ended(mux, absl::OkStatus(), /*nothing_executed=*/false);
   });
+}
+
+void CallStreams::Recheck() {
+  std::vector<MuxPtr> muxes;
+  {
+    MutexLock lock(&mutex_);
+    muxes.assign(all_.begin(), all_.end());
+  }
+  for (const MuxPtr& mux : muxes) {
+    const CredentialPtr credential = mux->credential();
+    if (credential == nullptr) continue;
+    const absl::Status admitted = admission_.Recheck(*credential);
+    if (!admitted.ok()) mux->End(admitted);
+  }
 }
 
 // --- Ending -------------------------------------------------------------------------------------

@@ -66,7 +66,10 @@ class CallStreams final : public PeerCalls, public std::enable_shared_from_this<
 
   // The reactor of a Call stream that `peer`, admitted, opened.
   grpc::ServerGenericBidiReactor* Accept(grpc::GenericCallbackServerContext& context,
-                                         const PeerId& peer);
+                                         const CredentialPtr& peer);
+
+  // Ends the streams whose other end is admitted no longer.
+  void Recheck();
 
   // Ends every stream and waits for the dialled ones. Then shut the server down, which ends the
   // accepted ones.

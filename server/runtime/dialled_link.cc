@@ -31,8 +31,9 @@ void DialledLink::Start(std::shared_ptr<grpc::Channel> channel, const StreamAdmi
 
 void DialledLink::OnReadInitialMetadataDone(bool ok) {
   if (ok) {
-    const absl::StatusOr<PeerId> acceptor = admission_->Admit(context_);
+    const absl::StatusOr<CredentialPtr> acceptor = admission_->Admit(context_);
     if (acceptor.ok()) {
+      Admitted(*acceptor);
       connected_ = true;
     } else {
       Abort(acceptor.status());

@@ -151,7 +151,7 @@ bool GrpcLinks::WaitNone(absl::Time deadline) {
 // --- Streams -------------------------------------------------------------------------------------
 
 grpc::ServerGenericBidiReactor* GrpcLinks::Accept(grpc::GenericCallbackServerContext& context,
-                                                  const PeerId& peer) {
+                                                  const CredentialPtr& peer) {
   std::shared_ptr<AcceptedLink> stream;
   absl::Status refused;
   {
@@ -172,6 +172,20 @@ grpc::ServerGenericBidiReactor* GrpcLinks::Accept(grpc::GenericCallbackServerCon
   stream->SetTimer(kHelloTimeout);
   stream->Start();
   return reactor;
+}
+
+void GrpcLinks::Recheck() {
+  std::vector<LinkStreamPtr> streams;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [id, stream] : streams_) streams.push_back(stream);
+  }
+  for (const LinkStreamPtr& stream : streams) {
+    const CredentialPtr credential = stream->credential();
+    if (credential == nullptr) continue;
+    const absl::Status admitted = admission_.Recheck(*credential);
+    if (!admitted.ok()) stream->Expel(admitted);
+  }
 }
 
 void GrpcLinks::Open(OpenLinkStream open, Work& work) {

@@ -37,7 +37,10 @@ class GrpcLinks final : public Links, private LinkStreamOwner {
 
   // The reactor of a Link stream that `peer`, admitted, opened.
   grpc::ServerGenericBidiReactor* Accept(grpc::GenericCallbackServerContext& context,
-                                         const PeerId& peer);
+                                         const CredentialPtr& peer);
+
+  // Ends the streams whose other end is admitted no longer.
+  void Recheck();
 
   void Dial(const PeerContact& peer) override;
   void DialAddress(absl::string_view address, std::optional<PeerId> expected,

@@ -27,6 +27,25 @@ absl::StatusOr<std::optional<Frame>> Decode(const grpc::ByteBuffer& buffer) {
 
 }  // namespace
 
+CredentialPtr LinkStream::credential() const {
+  MutexLock lock(&mutex_);
+  return credential_;
+}
+
+void LinkStream::Admitted(CredentialPtr credential) {
+  MutexLock lock(&mutex_);
+  credential_ = std::move(credential);
+}
+
+void LinkStream::Expel(const absl::Status& why) {
+  bool told = false;
+  {
+    MutexLock lock(&mutex_);
+    told = outbound_ || closing_;
+  }
+  told ? Abort(why) : Close(why);
+}
+
 bool LinkStream::Pin() {
   MutexLock lock(&mutex_);
   if (ended_) return false;

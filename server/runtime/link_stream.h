@@ -16,6 +16,7 @@
 #include "common/base/ids.h"
 #include "common/base/sync.h"
 #include "common/model/frame.h"
+#include "common/rpc/mesh_admission.h"
 #include "server/runtime/link_table.h"
 #include "server/runtime/links.h"
 #include "server/runtime/send_queue.h"
@@ -57,6 +58,12 @@ class LinkStream : public std::enable_shared_from_this<LinkStream> {
 
   bool outbound() const { return outbound_; }
 
+  // What admitted the other end; null until it was.
+  CredentialPtr credential() const;
+  // Ends a stream whose other end is admitted no longer: says why, and at the second time does not
+  // wait for that to be read.
+  void Expel(const absl::Status& why);
+
   // Queues an encoded frame, behind those as urgent. False when it would make more than
   // kLinkQueueMax bytes wait; nothing is queued then. True, and dropped, when the stream is ending.
   bool Send(std::string frame, Urgency urgency = Urgency::kControl);
@@ -85,6 +92,8 @@ class LinkStream : public std::enable_shared_from_this<LinkStream> {
   virtual void CancelCall() = 0;
   // Lets gRPC end the call: OnDone follows. Once.
   virtual void EndCall(const absl::Status& why) = 0;
+
+  void Admitted(CredentialPtr credential);
 
   // What the reactor reports.
   void ReadDone(bool ok);
@@ -119,6 +128,7 @@ class LinkStream : public std::enable_shared_from_this<LinkStream> {
   grpc::ByteBuffer outgoing_;  // Belongs to the write under way.
 
   mutable Mutex mutex_;
+  CredentialPtr credential_ ABSL_GUARDED_BY(mutex_);
   Stage stage_ ABSL_GUARDED_BY(mutex_) = Stage::kAwaitingHello;
   SendQueue queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // The frame being written included.

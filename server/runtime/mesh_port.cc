@@ -49,19 +49,27 @@ void SetServerArguments(grpc::ServerBuilder& builder) {
 
 class GrpcMeshPort final : public MeshPort {
  public:
-  GrpcMeshPort(const MeshPortOptions& options, const Identity& identity, Hello hello,
-               LinkEvents events, std::function<void(CallPtr)> route, FileStore& files,
-               Dispatcher& dispatcher, ContactLookup lookup)
+  GrpcMeshPort(const MeshPortOptions& options, const Identity& identity,
+               const MeshAdmission& admission, Hello hello, LinkEvents events,
+               std::function<void(CallPtr)> route, FileStore& files, Dispatcher& dispatcher,
+               ContactLookup lookup)
       : tls_(identity),
-        admission_(identity, options.mesh, tls_),
+        admission_(admission, tls_),
         channels_(tls_),
         links_(identity.peer_id(), std::move(hello), std::move(events), admission_, channels_,
                options.probes_max),
         calls_(CallStreams::Create(admission_, channels_, std::move(lookup), std::move(route))),
         blocks_(BlocksClient::Create(admission_, channels_)),
         served_blocks_(files, dispatcher, admission_),
-        service_(admission_) {
+        join_(options.join),
+        service_(admission_, tls_) {
     RegisterStreams();
+    if (options.join) {
+      service_.RegisterForStrangers(
+          kJoinMethod, [this](grpc::GenericCallbackServerContext& context, const PeerId& caller) {
+            return join_.Accept(context, caller);
+          });
+    }
   }
 
   ~GrpcMeshPort() override { Shutdown(); }
@@ -85,6 +93,13 @@ class GrpcMeshPort final : public MeshPort {
 
   BlocksClient& blocks() override { return *blocks_; }
 
+  void Recheck() override {
+    links_.Recheck();
+    calls_->Recheck();
+    blocks_->Recheck();
+    served_blocks_.Recheck();
+  }
+
   void Shutdown() override {
     links_.Shutdown();
     calls_->Shutdown();
@@ -95,17 +110,15 @@ class GrpcMeshPort final : public MeshPort {
  private:
   void RegisterStreams() {
     service_.Register(kLinkMethod,
-                      [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
-                        return links_.Accept(context, peer);
-                      });
+                      [this](grpc::GenericCallbackServerContext& context,
+                             const CredentialPtr& peer) { return links_.Accept(context, peer); });
     service_.Register(kCallMethod,
-                      [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
-                        return calls_->Accept(context, peer);
-                      });
-    service_.Register(kBlocksMethod,
-                      [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
-                        return served_blocks_.Accept(context, peer);
-                      });
+                      [this](grpc::GenericCallbackServerContext& context,
+                             const CredentialPtr& peer) { return calls_->Accept(context, peer); });
+    service_.Register(kBlocksMethod, [this](grpc::GenericCallbackServerContext& context,
+                                            const CredentialPtr& peer) {
+      return served_blocks_.Accept(context, peer);
+    });
   }
 
   const TlsCredentials tls_;
@@ -115,21 +128,20 @@ class GrpcMeshPort final : public MeshPort {
   const std::shared_ptr<CallStreams> calls_;  // Shared with lookups under way.
   const std::unique_ptr<BlocksClient> blocks_;
   BlocksServer served_blocks_;
+  JoinService join_;
   MeshService service_;
   BoundServer bound_;  // After service_: its destructor ends every stream.
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<MeshPort>> MeshPort::Open(const MeshPortOptions& options,
-                                                         const Identity& identity, Hello hello,
-                                                         LinkEvents events,
-                                                         std::function<void(CallPtr)> route,
-                                                         FileStore& files, Dispatcher& dispatcher,
-                                                         ContactLookup lookup) {
-  auto port =
-      std::make_unique<GrpcMeshPort>(options, identity, std::move(hello), std::move(events),
-                                     std::move(route), files, dispatcher, std::move(lookup));
+absl::StatusOr<std::unique_ptr<MeshPort>> MeshPort::Open(
+    const MeshPortOptions& options, const Identity& identity, const MeshAdmission& admission,
+    Hello hello, LinkEvents events, std::function<void(CallPtr)> route, FileStore& files,
+    Dispatcher& dispatcher, ContactLookup lookup) {
+  auto port = std::make_unique<GrpcMeshPort>(options, identity, admission, std::move(hello),
+                                             std::move(events), std::move(route), files, dispatcher,
+                                             std::move(lookup));
   absl::Status started = port->Start(options);
   if (!started.ok()) return started;
   return port;

@@ -17,7 +17,12 @@ constexpr size_t kShownMethodMax = 128;
 
 grpc::ServerGenericBidiReactor* MeshService::CreateReactor(
     grpc::GenericCallbackServerContext* context) {
-  const absl::StatusOr<PeerId> peer = admission_.Admit(*context);
+  if (auto open = for_strangers_.find(context->method()); open != for_strangers_.end()) {
+    const absl::StatusOr<PeerId> stranger = tls_.PeerOf(*context->auth_context());
+    if (!stranger.ok()) return new RefusedStream(ToGrpcStatus(stranger.status()));
+    return open->second(*context, *stranger);
+  }
+  const absl::StatusOr<CredentialPtr> peer = admission_.Admit(*context);
   if (!peer.ok()) {
     LogLimited(LogLevel::kInfo, "peer_refused",
                {{"from", context->peer()}, {"why", std::string(peer.status().message())}});

@@ -3,8 +3,11 @@
 #include <sys/statvfs.h>
 
 #include <atomic>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -13,25 +16,33 @@
 #include "common/base/units.h"
 #include "common/identity/credential.h"
 #include "common/identity/identity.h"
+#include "common/identity/membership.h"
+#include "common/identity/ticket.h"
+#include "common/rpc/mesh_admission.h"
 #include "server/application/file_servant.h"
 #include "server/application/health_servant.h"
 #include "server/application/peer_servant.h"
 #include "server/application/reflection_servant.h"
 #include "server/application/router.h"
 #include "server/application/search_servant.h"
+#include "server/application/waiting_servant.h"
 #include "server/console/http_port.h"
 #include "server/data/file_store/file_store.h"
 #include "server/runtime/api_port.h"
 #include "server/runtime/contacts.h"
 #include "server/runtime/core_driver.h"
 #include "server/runtime/data_dir.h"
+#include "server/runtime/deadline_timer.h"
 #include "server/runtime/diagnosis.h"
 #include "server/runtime/fetcher.h"
+#include "server/runtime/inviter.h"
 #include "server/runtime/joiner.h"
 #include "server/runtime/mesh_port.h"
 #include "server/runtime/metrics.h"
 #include "server/runtime/node_loop.h"
 #include "server/runtime/page_signer.h"
+#include "server/runtime/renewal.h"
+#include "server/runtime/ticket_holder.h"
 
 namespace panal {
 namespace {
@@ -44,6 +55,12 @@ constexpr absl::Duration kExpiryInterval = absl::Minutes(1);
 // Longest time that leaving the mesh may take when a peer stops.
 constexpr absl::Duration kLeaveTimeout = absl::Seconds(2);
 
+// How often streams are gone through for credentials that have expired, and the own one is looked at.
+constexpr absl::Duration kAdmissionInterval = absl::Seconds(1);
+// First and longest wait before the ticket of --ticket-file is tried again. Guess: as for joining.
+constexpr absl::Duration kTicketRetryMin = absl::Seconds(1);
+constexpr absl::Duration kTicketRetryMax = absl::Seconds(30);
+
 // Under which the catalog remembers the mesh that own pages are signed for.
 constexpr absl::string_view kMeshKey = "mesh";
 
@@ -55,7 +72,51 @@ absl::Status NameSetting(const absl::Status& status, absl::string_view setting) 
                MetadataOf(status));
 }
 
-class NodeImpl final : public Node, public Mesh {
+absl::StatusOr<std::string> ReadTicketFile(const std::string& path) {
+  std::ifstream file(path);
+  // One character more than a ticket has: such a file holds none.
+  std::string text(kTicketTextSizeMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (!file.is_open() || file.bad()) {
+    return Error(ErrorReason::kConfigInvalid,
+                 absl::StrCat("--ticket-file ", path, " cannot be read"),
+                 {{"setting", "--ticket-file"}, {"value", path}});
+  }
+  return text;
+}
+
+// Whether a peer that waits to be let in answers the method.
+bool IsForWaiting(absl::string_view method) {
+  return method == "/panal.v1.PeerObject/GetPeer" || method == "/panal.v1.PeerObject/JoinMesh" ||
+         absl::StartsWith(method, "/grpc.health.");
+}
+
+class NodeImpl;
+
+// The way back to a node from what may outlive it. Shared by the node and what is under way.
+class NodeGate {
+ public:
+  explicit NodeGate(NodeImpl& node) : node_(&node) {}
+
+  // Runs `task` unless the node is stopping; whether it ran. `task` must not block.
+  bool Run(const std::function<void(NodeImpl&)>& task) {
+    MutexLock lock(&mutex_);
+    if (node_ != nullptr) task(*node_);
+    return node_ != nullptr;
+  }
+
+  void Close() {
+    MutexLock lock(&mutex_);
+    node_ = nullptr;
+  }
+
+ private:
+  Mutex mutex_;
+  NodeImpl* node_ ABSL_GUARDED_BY(mutex_);
+};
+
+class NodeImpl final : public Node, public Mesh, public Admission {
  public:
   explicit NodeImpl(NodeOptions options)
       : options_(std::move(options)),
@@ -65,11 +126,11 @@ class NodeImpl final : public Node, public Mesh {
   ~NodeImpl() override { Stop(); }
 
   absl::Status Open() {
-    PANAL_RETURN_IF_ERROR(OpenData());
-    PANAL_RETURN_IF_ERROR(OpenMesh());
-    PANAL_RETURN_IF_ERROR(OpenObjects());
-    PANAL_RETURN_IF_ERROR(Publish());
-    return Join();
+    PANAL_RETURN_IF_ERROR(OpenIdentity());
+    PANAL_ASSIGN_OR_RETURN(const bool member, FindMesh());
+    PANAL_RETURN_IF_ERROR(member ? OpenInMesh() : OpenWaiting());
+    PANAL_RETURN_IF_ERROR(OpenListeners());
+    return member ? Begin() : JoinWithTicketFile();
   }
 
   const NodeAddresses& addresses() const override { return addresses_; }
@@ -110,6 +171,12 @@ class NodeImpl final : public Node, public Mesh {
     contacts_->Resolve(prefix, std::move(done));
   }
 
+  // --- Admission ---
+  absl::StatusOr<Ticket> CreateTicket(Role role, uint32_t uses, absl::Duration lifetime) override;
+  absl::StatusOr<std::string> Renew(absl::string_view credential, const PeerId& peer) override;
+  void JoinMesh(absl::string_view ticket, std::function<void(absl::Status)> done) override;
+  std::vector<VerifiedCredential> Members() override;
+
   std::vector<Finding> Diagnose() override {
     return DiagnosePeer(Status(), options_, joiner_->Failures(), *catalog_, *blocks_,
                         data_dir_->path());
@@ -123,13 +190,36 @@ class NodeImpl final : public Node, public Mesh {
     return options;
   }
 
+  // In the order in which they are called. What needs a mesh is opened once there is one: at the
+  // start, or when a ticket was redeemed.
+  absl::Status OpenIdentity();
+  absl::StatusOr<bool> FindMesh();  // Whether this peer is in it.
+  absl::Status OpenWaiting();
+  absl::Status OpenInMesh();
   absl::Status OpenData();
   absl::Status OpenMesh();
   absl::Status OpenObjects();
+  absl::Status OpenListeners();
+  absl::Status Begin();
+
+  absl::Status JoinWithTicketFile();
+  void TryTicket(const std::string& ticket, absl::Duration retry);
+  absl::Status CheckTicketFits(const Ticket& ticket) const;
+  absl::Status CheckMeshName(absl::string_view name) const;
+  void LetIn(absl::StatusOr<MeshMembership> membership, std::function<void(absl::Status)> done);
+  absl::Status Enter(MeshMembership membership);
+  JoinHandler MakeJoinHandler();
+  std::vector<JoinAddress> JoinAddresses() const;
+  void WatchAdmission();
+  void Renewed(const std::string& credential);
+  CredentialPtr own_credential() const;
+
+  bool is_open() const { return options_.policy == "open"; }
+
   absl::Status SignAnewInAnotherMesh();
   absl::Status Publish();
-  absl::Status Join();
   std::unique_ptr<Fetcher> MakeFetcher();
+  std::shared_ptr<Renewal> MakeRenewal();
 
   PeerContact Self() const { return {identity_->peer_id(), self_addresses_}; }
 
@@ -147,7 +237,15 @@ class NodeImpl final : public Node, public Mesh {
   Metrics metrics_;
   std::unique_ptr<DataDir> data_dir_;
   std::optional<Identity> identity_;
-  MeshId mesh_id_;
+  std::shared_ptr<NodeGate> gate_;  // Shared with what may outlive the node.
+  std::unique_ptr<Router> router_;
+  std::shared_ptr<HealthServant> health_;    // Shared with the router.
+  std::shared_ptr<WaitingServant> waiting_;  // The same; null in a peer that never waited.
+  mutable Mutex member_mutex_;
+  MeshMembership membership_ ABSL_GUARDED_BY(member_mutex_);     // Of an invite mesh.
+  CredentialPtr own_credential_ ABSL_GUARDED_BY(member_mutex_);  // Null: it waits to be let in.
+  // From here on: null, and not to be touched, until `entered_`.
+  std::unique_ptr<MeshAdmission> admission_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<BlockStore> blocks_;
   std::unique_ptr<FileStore> files_;
@@ -156,20 +254,30 @@ class NodeImpl final : public Node, public Mesh {
   const std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<CoreDriver> driver_;
   std::unique_ptr<Contacts> contacts_;
-  std::unique_ptr<Router> router_;
+  std::unique_ptr<Inviter> inviter_;
   std::unique_ptr<MeshPort> mesh_port_;
+  std::shared_ptr<Renewal> renewal_;  // Shared with what it asks.
   std::unique_ptr<Fetcher> fetcher_;
-  std::shared_ptr<HealthServant> health_;  // Shared with the router.
   std::unique_ptr<ApiPort> api_port_;
   std::unique_ptr<HttpPort> http_port_;
   std::unique_ptr<Joiner> joiner_;
+  std::unique_ptr<DeadlineTimer> retry_;  // Of the ticket file.
+  std::atomic<bool> joining_{false};      // A ticket is being redeemed.
+  Mutex entering_;                        // Held while the mesh is being entered.
+  std::atomic<bool> entered_{false};
   std::atomic<bool> stopped_{false};
 };
 
-absl::Status NodeImpl::OpenData() {
+absl::Status NodeImpl::OpenIdentity() {
   PANAL_ASSIGN_OR_RETURN(data_dir_, DataDir::Open(options_.data_dir));
   PANAL_ASSIGN_OR_RETURN(identity_, Identity::LoadOrCreate(data_dir_->path()));
-  mesh_id_ = OpenMeshId(options_.mesh_name);
+  gate_ = std::make_shared<NodeGate>(*this);
+  router_ = std::make_unique<Router>(identity_->peer_id(), nullptr);
+  health_ = std::make_shared<HealthServant>(*dispatcher_, *router_);
+  return router_->Add(health_);
+}
+
+absl::Status NodeImpl::OpenData() {
   PANAL_ASSIGN_OR_RETURN(catalog_, Catalog::Open({.path = data_dir_->CatalogPath()}));
   PANAL_ASSIGN_OR_RETURN(blocks_, BlockStore::Open({.dir = data_dir_->BlocksPath(),
                                                     .size_bytes_max = options_.storage_max_bytes},
@@ -179,7 +287,7 @@ absl::Status NodeImpl::OpenData() {
   if (adopted > 0) {
     Log(LogLevel::kWarning, "contents_adopted", {{"contents", absl::StrCat(adopted)}});
   }
-  signer_ = std::make_unique<PageSigner>(*identity_, mesh_id_, *catalog_);
+  signer_ = std::make_unique<PageSigner>(*identity_, admission_->mesh(), *catalog_);
   return absl::OkStatus();
 }
 
@@ -190,11 +298,11 @@ absl::Status NodeImpl::OpenMesh() {
   contacts_ = std::make_unique<Contacts>(PeerContact{self, {}}, *driver_, *catalog_, *dispatcher_);
   driver_->SetContactSink(
       [this](const PeerContact& contact, uint64_t version) { contacts_->Learn(contact, version); });
-  router_ = std::make_unique<Router>(self, nullptr);
+  inviter_ = std::make_unique<Inviter>(*identity_, *admission_, *catalog_);
   Hello hello{.capacity = options_.core.capacity, .version = std::string(kVersion)};
   if (options_.core.search.digests) hello.features.emplace_back(kDigestFeature);
   absl::StatusOr<std::unique_ptr<MeshPort>> mesh_port = MeshPort::Open(
-      {.listen = options_.mesh_listen, .mesh = mesh_id_}, *identity_, hello,
+      {.listen = options_.mesh_listen, .join = MakeJoinHandler()}, *identity_, *admission_, hello,
       driver_->MakeLinkEvents(), [this](CallPtr call) { router_->Route(call); }, *files_,
       *dispatcher_,
       [this](const PeerId& peer, auto done) { contacts_->Find(peer, std::move(done)); });
@@ -208,8 +316,9 @@ absl::Status NodeImpl::OpenMesh() {
   driver_->SetLinks(&mesh_port_->links());
   router_->SetPeerCalls(&mesh_port_->calls());
   fetcher_ = MakeFetcher();
+  renewal_ = MakeRenewal();
   joiner_ = std::make_unique<Joiner>(
-      self, options_.join, loop_, mesh_port_->links(),
+      self, JoinAddresses(), loop_, mesh_port_->links(),
       [this] { return !driver_->Neighbors().empty(); },
       [this](PeerContact contact) {
         contacts_->Learn(contact);
@@ -221,6 +330,18 @@ absl::Status NodeImpl::OpenMesh() {
   // Not before: a peer that dials at once would be answered over links that are not set yet.
   loop_.Start();
   return absl::OkStatus();
+}
+
+std::shared_ptr<Renewal> NodeImpl::MakeRenewal() {
+  RenewalHost host;
+  host.self = identity_->peer_id();
+  host.neighbors = [this] {
+    std::vector<PeerId> peers;
+    for (const NeighborInfo& neighbor : driver_->Neighbors()) peers.push_back(neighbor.contact.id);
+    return peers;
+  };
+  host.renewed = [this](const std::string& credential) { Renewed(credential); };
+  return Renewal::Create(std::move(host), *admission_, mesh_port_->calls());
 }
 
 std::unique_ptr<Fetcher> NodeImpl::MakeFetcher() {
@@ -243,18 +364,24 @@ std::unique_ptr<Fetcher> NodeImpl::MakeFetcher() {
 }
 
 absl::Status NodeImpl::OpenObjects() {
-  health_ = std::make_shared<HealthServant>(*dispatcher_, *router_);
-  PANAL_RETURN_IF_ERROR(router_->Add(
-      std::make_shared<PeerServant>(*dispatcher_, *router_, *this, *catalog_, *blocks_)));
+  router_->Replace(
+      std::make_shared<PeerServant>(*dispatcher_, *router_, *this, *this, *catalog_, *blocks_));
   PANAL_RETURN_IF_ERROR(router_->Add(std::make_shared<FileServant>(
       *dispatcher_, *files_, *catalog_, *this, ResolveRoots(options_.roots))));
   PANAL_RETURN_IF_ERROR(router_->Add(std::make_shared<SearchServant>(*dispatcher_, *this)));
-  PANAL_RETURN_IF_ERROR(router_->Add(health_));
   for (auto& servant : MakeReflectionServants(*dispatcher_, *router_)) {
     PANAL_RETURN_IF_ERROR(router_->Add(servant));
   }
-  absl::StatusOr<std::unique_ptr<ApiPort>> api_port = ApiPort::Open(
-      {.listen = options_.api_listen}, [this](CallPtr call) { router_->Route(call); });
+  return absl::OkStatus();
+}
+
+absl::Status NodeImpl::OpenListeners() {
+  absl::StatusOr<std::unique_ptr<ApiPort>> api_port =
+      ApiPort::Open({.listen = options_.api_listen}, [this](CallPtr call) {
+        if (entered_ || IsForWaiting(call->head().method)) return router_->Route(call);
+        call->Finish(ResultOf(Error(ErrorReason::kNotLetIn,
+                                    "this peer waits to be let into a mesh: panal join TICKET")));
+      });
   if (!api_port.ok()) return NameSetting(api_port.status(), "--api-listen");
   api_port_ = std::move(*api_port);
   if (options_.http_listen != "off") {
@@ -264,7 +391,8 @@ absl::Status NodeImpl::OpenObjects() {
                        {.metrics = [this] { return MetricsText(); },
                         .health = [this](bool* healthy) { return HealthText(healthy); }}));
   }
-  addresses_ = {identity_->peer_id(), api_port_->address(), mesh_port_->address(),
+  addresses_ = {identity_->peer_id(), api_port_->address(),
+                mesh_port_ != nullptr ? mesh_port_->address() : "",
                 http_port_ != nullptr ? http_port_->address() : ""};
   return absl::OkStatus();
 }
@@ -272,9 +400,9 @@ absl::Status NodeImpl::OpenObjects() {
 // Pages that were signed for another mesh would be refused by everyone in this one.
 absl::Status NodeImpl::SignAnewInAnotherMesh() {
   PANAL_ASSIGN_OR_RETURN(std::optional<std::string> signed_for, catalog_->GetValue(kMeshKey));
-  if (signed_for == mesh_id_.ToText()) return absl::OkStatus();
+  if (signed_for == admission_->mesh().ToText()) return absl::OkStatus();
   if (signed_for) PANAL_RETURN_IF_ERROR(catalog_->MarkAllPagesDirty());
-  return catalog_->SetValue(kMeshKey, mesh_id_.ToText());
+  return catalog_->SetValue(kMeshKey, admission_->mesh().ToText());
 }
 
 absl::Status NodeImpl::Publish() {
@@ -297,11 +425,232 @@ absl::Status NodeImpl::Publish() {
   });
 }
 
-absl::Status NodeImpl::Join() {
+absl::Status NodeImpl::Begin() {
+  PANAL_RETURN_IF_ERROR(Publish());
   joiner_->Start();
   health_->SetServing(true);
+  if (!is_open()) WatchAdmission();
   return absl::OkStatus();
 }
+
+// --- The way into the mesh -----------------------------------------------------------------------
+
+absl::StatusOr<bool> NodeImpl::FindMesh() {
+  PANAL_ASSIGN_OR_RETURN(std::optional<MeshMembership> kept, LoadMembership(data_dir_->path()));
+  if (is_open()) {
+    if (kept) {
+      return Error(
+          ErrorReason::kConfigInvalid,
+          absl::StrCat("data directory ", data_dir_->path(), " belongs to the invite mesh ",
+                       kept->mesh_name, "; start it without --policy open"));
+    }
+    admission_ = std::make_unique<MeshAdmission>(*identity_, OpenMeshId(options_.mesh_name));
+  } else if (kept) {
+    PANAL_RETURN_IF_ERROR(CheckMeshName(kept->mesh_name));
+    admission_ =
+        std::make_unique<MeshAdmission>(AdmissionRules{.policy = MeshPolicy::kInvite,
+                                                       .mesh = kept->mesh_id(),
+                                                       .credential = EncodeChain(kept->chain)});
+  } else {
+    return false;
+  }
+  const absl::StatusOr<CredentialPtr> own =
+      admission_->Check(admission_->credential(), identity_->peer_id());
+  if (ReasonOf(own.status()) == ErrorReason::kCredentialExpired) {
+    Log(LogLevel::kWarning, "credential_expired", {{"why", std::string(own.status().message())}});
+    return false;
+  }
+  if (!own.ok()) return Annotate(own.status(), data_dir_->path());
+  MutexLock lock(&member_mutex_);
+  if (kept) membership_ = *std::move(kept);
+  own_credential_ = *own;
+  return true;
+}
+
+absl::Status NodeImpl::CheckMeshName(absl::string_view name) const {
+  if (options_.mesh_name == kMeshNameDefault || options_.mesh_name == name) return absl::OkStatus();
+  return Error(ErrorReason::kConfigInvalid,
+               absl::StrCat("--mesh ", options_.mesh_name, ": the mesh is called ", name),
+               {{"setting", "--mesh"}, {"value", options_.mesh_name}});
+}
+
+absl::Status NodeImpl::OpenWaiting() {
+  waiting_ = std::make_shared<WaitingServant>(*dispatcher_, *this, *this);
+  Log(LogLevel::kInfo, "waiting_to_be_let_in", {{"peer", identity_->peer_id().ToText()}});
+  return router_->Add(waiting_);
+}
+
+absl::Status NodeImpl::OpenInMesh() {
+  PANAL_RETURN_IF_ERROR(OpenData());
+  PANAL_RETURN_IF_ERROR(OpenMesh());
+  PANAL_RETURN_IF_ERROR(OpenObjects());
+  entered_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status NodeImpl::JoinWithTicketFile() {
+  if (options_.ticket_file.empty()) return absl::OkStatus();
+  PANAL_ASSIGN_OR_RETURN(const std::string text, ReadTicketFile(options_.ticket_file));
+  PANAL_ASSIGN_OR_RETURN(const Ticket ticket, ParseTicket(text));
+  PANAL_RETURN_IF_ERROR(CheckTicketFits(ticket));
+  retry_ = std::make_unique<DeadlineTimer>();
+  TryTicket(text, kTicketRetryMin);
+  return absl::OkStatus();
+}
+
+void NodeImpl::TryTicket(const std::string& ticket, absl::Duration retry) {
+  JoinMesh(ticket, [gate = gate_, ticket, retry](const absl::Status& joined) {
+    if (joined.ok()) return;
+    Log(LogLevel::kWarning, "not_let_in", {{"why", std::string(joined.message())}});
+    if (!MayAskAgain(joined)) return;
+    gate->Run([&](NodeImpl& node) {
+      node.retry_->Set(absl::Now() + retry, [&node, ticket, retry] {
+        node.TryTicket(ticket, std::min(retry * 2, kTicketRetryMax));
+      });
+    });
+  });
+}
+
+// Whether this peer may join with it. Nobody was asked yet.
+absl::Status NodeImpl::CheckTicketFits(const Ticket& ticket) const {
+  if (is_open()) {
+    return Error(ErrorReason::kNotPermitted,
+                 "this peer is in an open mesh; one that joins by ticket is started without "
+                 "--policy open");
+  }
+  PANAL_RETURN_IF_ERROR(CheckMeshName(ticket.mesh_name));
+  return CheckTicket(EncodeChain(ticket.chain), InviteMeshId(ticket.chain.root), absl::Now())
+      .status();
+}
+
+void NodeImpl::JoinMesh(absl::string_view text, std::function<void(absl::Status)> done) {
+  const absl::StatusOr<Ticket> ticket = ParseTicket(text);
+  if (!ticket.ok()) return done(ticket.status());
+  if (entered_ && !is_open()) {
+    if (InviteMeshId(ticket->chain.root) == admission_->mesh()) return done(absl::OkStatus());
+    return done(Error(ErrorReason::kMeshMismatch,
+                      "this peer belongs to another mesh; a data directory is of one mesh"));
+  }
+  if (absl::Status fits = CheckTicketFits(*ticket); !fits.ok()) return done(fits);
+  if (joining_.exchange(true)) {
+    return done(OverloadedError("a ticket is being redeemed already", kAskTimeout));
+  }
+  RedeemTicket(*identity_, *ticket,
+               [gate = gate_, done](const absl::StatusOr<MeshMembership>& membership) {
+                 const bool told = gate->Run([&](NodeImpl& node) { node.LetIn(membership, done); });
+                 if (!told) done(Error(ErrorReason::kShuttingDown, "this peer is stopping"));
+               });
+}
+
+// On a gRPC thread.
+void NodeImpl::LetIn(absl::StatusOr<MeshMembership> membership,
+                     std::function<void(absl::Status)> done) {
+  absl::Status submitted = membership.status();
+  if (submitted.ok()) {
+    submitted = dispatcher_->Submit(
+        WorkClass::kCalls, "self",
+        [this, membership = *std::move(membership), done] { done(Enter(membership)); });
+  }
+  if (submitted.ok()) return;
+  joining_ = false;
+  dispatcher_->Submit(WorkClass::kCalls, "self", [done, submitted] { done(submitted); })
+      .IgnoreError();
+}
+
+// Blocks. What fails after the credential is kept is mended by the next start.
+absl::Status NodeImpl::Enter(MeshMembership membership) {
+  MutexLock entering(&entering_);
+  if (stopped_) return Error(ErrorReason::kShuttingDown, "this peer is stopping");
+  PANAL_RETURN_IF_ERROR(SaveMembership(data_dir_->path(), membership));
+  PANAL_ASSIGN_OR_RETURN(const bool member, FindMesh());
+  if (!member) return Error(ErrorReason::kCredentialExpired, "the credential has expired already");
+  absl::Status opened = OpenInMesh();
+  if (opened.ok()) opened = Begin();
+  if (opened.ok()) Log(LogLevel::kInfo, "let_in", {{"mesh", membership.mesh_name}});
+  return opened.ok() ? opened : Annotate(opened, "let in, but panald must be started again");
+}
+
+std::vector<JoinAddress> NodeImpl::JoinAddresses() const {
+  std::vector<JoinAddress> addresses = options_.join;
+  MutexLock lock(&member_mutex_);
+  addresses.insert(addresses.end(), membership_.contacts.begin(), membership_.contacts.end());
+  return addresses;
+}
+
+JoinHandler NodeImpl::MakeJoinHandler() {
+  if (is_open() || own_credential()->role < Role::kInviter) return nullptr;
+  return [this](JoinAttempt attempt, std::function<void(absl::StatusOr<std::string>)> done) {
+    const absl::Status submitted = dispatcher_->Submit(
+        WorkClass::kCalls, "join",
+        [this, attempt = std::move(attempt), done] { done(inviter_->LetIn(attempt)); });
+    if (!submitted.ok()) done(submitted);
+  };
+}
+
+absl::StatusOr<Ticket> NodeImpl::CreateTicket(Role role, uint32_t uses, absl::Duration lifetime) {
+  if (is_open()) {
+    return Error(ErrorReason::kNotPermitted,
+                 "an open mesh has no tickets: whoever knows its name may join");
+  }
+  TicketTerms terms{.role = role, .lifetime = lifetime, .uses = uses};
+  for (const std::string& address : self_addresses_) {
+    if (terms.contacts.size() == kTicketContactsMax) break;
+    terms.contacts.push_back({address, identity_->peer_id()});
+  }
+  {
+    MutexLock lock(&member_mutex_);
+    terms.mesh_name = membership_.mesh_name;
+  }
+  return inviter_->IssueTicket(terms);
+}
+
+absl::StatusOr<std::string> NodeImpl::Renew(absl::string_view credential, const PeerId& peer) {
+  if (!is_open()) return inviter_->Renew(credential, peer);
+  return Error(ErrorReason::kNotPermitted, "credentials of an open mesh do not expire");
+}
+
+std::vector<VerifiedCredential> NodeImpl::Members() {
+  std::map<PeerId, CredentialPtr> newest = {{identity_->peer_id(), own_credential()}};
+  for (const CredentialPtr& credential : admission_->Checked()) {
+    if (!admission_->Recheck(*credential).ok()) continue;
+    CredentialPtr& known = newest[credential->peer];
+    if (known == nullptr || known->not_after < credential->not_after) known = credential;
+  }
+  std::vector<VerifiedCredential> members;
+  for (const auto& [peer, credential] : newest) members.push_back(*credential);
+  return members;
+}
+
+CredentialPtr NodeImpl::own_credential() const {
+  MutexLock lock(&member_mutex_);
+  return own_credential_;
+}
+
+void NodeImpl::WatchAdmission() {
+  loop_.PostAfter(kAdmissionInterval, [this] {
+    mesh_port_->Recheck();
+    renewal_->Tick(*own_credential(), absl::Now());
+    WatchAdmission();
+  });
+}
+
+void NodeImpl::Renewed(const std::string& credential) {
+  (void)dispatcher_->Submit(WorkClass::kControl, "self", [this, credential] {
+    absl::StatusOr<CredentialPtr> checked = admission_->Check(credential, identity_->peer_id());
+    absl::StatusOr<GrantChain> chain = DecodeChain(credential);
+    if (!checked.ok() || !chain.ok()) return;
+    MutexLock lock(&member_mutex_);
+    membership_.chain = *std::move(chain);
+    own_credential_ = *checked;
+    admission_->SetCredential(credential);
+    const absl::Status saved = SaveMembership(data_dir_->path(), membership_);
+    Log(saved.ok() ? LogLevel::kInfo : LogLevel::kError, "credential_renewed",
+        {{"until", FormatUtc(own_credential_->not_after)},
+         {"saved", std::string(saved.message())}});
+  });
+}
+
+// -------------------------------------------------------------------------------------------------
 
 void NodeImpl::DropExpired() {
   loop_.PostAfter(kExpiryInterval, [this] {
@@ -330,18 +679,25 @@ PeerStatus NodeImpl::Status() {
   PeerStatus status;
   status.id = identity_->peer_id();
   status.mesh_name = options_.mesh_name;
-  status.mesh_id = mesh_id_;
   status.version = std::string(kVersion);
+  status.uptime = absl::Now() - started_;
+  status.capacity = options_.core.capacity;
+  status.policy = is_open() ? MeshPolicy::kOpen : MeshPolicy::kInvite;
+  if (!entered_) return status;
+  status.mesh_id = admission_->mesh();
   status.neighbors = static_cast<int>(driver_->Neighbors().size());
   status.mesh_size = static_cast<int64_t>(driver_->Estimate().peers + 0.5);
-  status.uptime = absl::Now() - started_;
   status.addresses = self_addresses_;
-  status.capacity = options_.core.capacity;
   status.fetches = fetcher_->active();
+  MutexLock lock(&member_mutex_);
+  if (!is_open()) status.mesh_name = membership_.mesh_name;
+  status.role = own_credential_->role;
+  status.credential_expires = own_credential_->not_after;
   return status;
 }
 
 std::string NodeImpl::MetricsText() {
+  if (!entered_) return metrics_.Text();
   auto published = catalog_->CountPublished();
   if (published.ok()) metrics_.Set(Gauge::kPublishedFiles, static_cast<double>(*published));
   metrics_.Set(Gauge::kStoredBytes, static_cast<double>(blocks_->stored_bytes()));
@@ -351,10 +707,11 @@ std::string NodeImpl::MetricsText() {
 }
 
 std::string NodeImpl::HealthText(bool* healthy) {
-  *healthy = !stopped_.load();
+  *healthy = entered_ && !stopped_;
+  const char* state = stopped_ ? "stopping" : entered_ ? "serving" : "waiting to be let in";
   PeerStatus status = Status();
-  return absl::StrCat("{\"status\":\"", *healthy ? "serving" : "stopping", "\",\"peer_id\":\"",
-                      status.id.ToText(), "\",\"neighbors\":", status.neighbors, "}\n");
+  return absl::StrCat("{\"status\":\"", state, "\",\"peer_id\":\"", status.id.ToText(),
+                      "\",\"neighbors\":", status.neighbors, "}\n");
 }
 
 // The mesh logic reports peers now and then; a peer that stops soon after its start would need a
@@ -371,8 +728,12 @@ void NodeImpl::RememberNeighbors() {
 
 void NodeImpl::Stop() {
   if (stopped_.exchange(true)) return;
+  if (gate_ != nullptr) gate_->Close();
+  retry_.reset();
+  MutexLock entering(&entering_);
   if (health_ != nullptr) health_->SetServing(false);
   if (api_port_ != nullptr) api_port_->Shutdown(options_.stop_grace);
+  if (renewal_ != nullptr) renewal_->Stop();
   if (fetcher_ != nullptr) {
     absl::Notification ended;
     fetcher_->Shutdown([&ended] { ended.Notify(); });
@@ -398,7 +759,7 @@ std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\
 
 std::string NodeAddresses::ReadyLine() const {
   return absl::StrCat("ready {\"peer_id\":", Quoted(peer_id.ToText()), ",\"api\":", Quoted(api),
-                      ",\"mesh\":", Quoted(mesh),
+                      ",\"mesh\":", mesh.empty() ? "null" : Quoted(mesh),
                       ",\"http\":", http.empty() ? "null" : Quoted(http), "}");
 }
 

@@ -18,17 +18,17 @@ namespace panal {
 struct NodeAddresses {
   PeerId peer_id;
   std::string api;
-  std::string mesh;
+  std::string mesh;  // Empty: the peer waits to be let into a mesh.
   std::string http;  // Empty: no HTTP.
 
-  // The line panald prints: `ready {"peer_id":…,"api":…,"mesh":…,"http":…|null}`.
+  // The line panald prints: `ready {"peer_id":…,"api":…,"mesh":…|null,"http":…|null}`.
   std::string ReadyLine() const;
 };
 
 class Node {
  public:
-  // Opens the data directory, begins to serve and to join the mesh. Errors: CONFIG_INVALID,
-  // DATA_DIR_LOCKED, DATA_DIR_TOO_NEW, DATA_DIR_INVALID, CATALOG_CORRUPT, PORT_TAKEN, STORAGE_FULL.
+  // Opens the data directory, begins to serve and to join the mesh; of an invite mesh that it was not
+  // let into yet, waits for that. Errors: CONFIG_INVALID, TICKET_INVALID, TICKET_EXPIRED, DATA_DIR_LOCKED, DATA_DIR_TOO_NEW, DATA_DIR_INVALID, CATALOG_CORRUPT, PORT_TAKEN, STORAGE_FULL.
   static absl::StatusOr<std::unique_ptr<Node>> Start(NodeOptions options);
   virtual ~Node() = default;
 

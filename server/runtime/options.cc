@@ -66,8 +66,11 @@ std::string AddressText(const sockaddr* address, absl::string_view port) {
 absl::Status NodeOptions::Validate() const {
   if (data_dir.empty()) return Invalid("--data-dir", "", "is empty");
   PANAL_RETURN_IF_ERROR(ValidateMeshName(mesh_name));
-  if (policy != "open") {
-    return Invalid("--policy", policy, "is not known; this version knows only `open`");
+  if (policy != "open" && policy != "invite") {
+    return Invalid("--policy", policy, "is neither `invite` nor `open`");
+  }
+  if (policy == "open" && !ticket_file.empty()) {
+    return Invalid("--ticket-file", ticket_file, "is of no use with --policy open");
   }
   if (!IsListenAddress(mesh_listen)) {
     return Invalid("--mesh-listen", mesh_listen, "is not HOST:PORT with a port from 0 to 65535");

@@ -25,12 +25,19 @@ inline constexpr size_t kJoinAddressesMax = 64;
 // earlier.
 inline constexpr absl::Duration kStopGraceMax = absl::Hours(1);
 
+// Name of a mesh that nobody gave one.
+inline constexpr char kMeshNameDefault[] = "panal";
+
 struct NodeOptions {
   std::string data_dir;
-  // Name of the mesh, 1 to 64 bytes.
-  std::string mesh_name = "panal";
-  // Only `open` so far: whoever knows the name may join.
-  std::string policy = "open";
+  // Name of the mesh, 1 to 64 bytes. In an invite mesh the ticket says it; another one than
+  // kMeshNameDefault must agree.
+  std::string mesh_name = kMeshNameDefault;
+  // `invite`: whoever has a ticket may join; `open`: whoever knows the name.
+  std::string policy = "invite";
+  // File with the ticket that lets the peer into its mesh, where it is in none. Empty: it waits for
+  // JoinMesh.
+  std::string ticket_file;
   std::string mesh_listen = "0.0.0.0:7401";
   std::string api_listen = "127.0.0.1:7400";
   // `off` serves no HTTP.

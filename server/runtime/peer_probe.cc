@@ -23,7 +23,8 @@ void PeerProbe::Start(std::shared_ptr<grpc::Channel> channel, const StreamAdmiss
 
 void PeerProbe::OnReadInitialMetadataDone(bool ok) {
   if (!ok) return;
-  learned_ = admission_.Admit(context_);
+  const absl::StatusOr<CredentialPtr> acceptor = admission_.Admit(context_);
+  learned_ = acceptor.ok() ? absl::StatusOr<PeerId>((*acceptor)->peer) : acceptor.status();
   context_.TryCancel();
 }
 

@@ -29,6 +29,8 @@ class ServedBlocks final : public grpc::ServerGenericBidiReactor,
   static ServedBlocks* Start(FileStore& files, Dispatcher& dispatcher, const PeerId& peer,
                              size_t queue_max, std::function<void()> done);
 
+  void End(const absl::Status& why);
+
  private:
   struct Want {
     FileId file;
@@ -64,7 +66,6 @@ class ServedBlocks final : public grpc::ServerGenericBidiReactor,
   // nothing more will be asked.
   void Pump();
   v1::BlocksResponse NextMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void End(const absl::Status& why);
   void StartNextRead();
   void Unpin();
 

@@ -27,7 +27,7 @@ class Peer:
 
     def __init__(self, binary, folder, join=None):
         self.binary, self.folder = binary, folder
-        command = [binary / "panald", "--data-dir", folder, "--mesh", "bench",
+        command = [binary / "panald", "--data-dir", folder, "--mesh", "bench", "--policy", "open",
                    "--mesh-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0",
                    "--http-listen", "off", "--root", "/", "--log-level", "warning"]
         if join:

@@ -38,7 +38,7 @@ class Settings(MeshTest):
         self.assertEqual(printed["mesh"], '"from-flag"')
         self.assertEqual(printed["workers"], "4")
         self.assertEqual(printed["log-level"], '"warning"')
-        self.assertEqual(printed["policy"], '"open"')
+        self.assertEqual(printed["policy"], '"invite"')
 
     def test_printed_settings_are_a_file_that_says_the_same(self):
         printed = run_panald("--print-config", "--mesh", 'a "quoted" name', "--join", "127.0.0.1:1,127.0.0.1:2").stdout
@@ -137,7 +137,7 @@ class Settings(MeshTest):
 
     def test_init_makes_what_panald_starts_from(self):
         folder = self.path("new")
-        made = subprocess.run([peers.PANAL, "init", "--data-dir", folder, "--mesh", "fresh", "-o", "json"],
+        made = subprocess.run([peers.PANAL, "init", "--data-dir", folder, "--mesh", "fresh", "--policy", "open", "-o", "json"],
                               capture_output=True, text=True, check=True)
         peer = self.peer(data_dir=folder, mesh="fresh", flags=["--config", json.loads(made.stdout)["config"]]).start()
 
@@ -148,7 +148,7 @@ class Settings(MeshTest):
 
     def test_init_writes_what_panald_reads_wherever_it_is_started(self):
         name = 'a "mesh" \\ of\tbees \x7f'
-        made = subprocess.run([peers.PANAL, "init", "--data-dir", "new/", "--mesh", name, "--join", "127.0.0.1:1", "-o", "json"],
+        made = subprocess.run([peers.PANAL, "init", "--data-dir", "new/", "--mesh", name, "--policy", "open", "--join", "127.0.0.1:1", "-o", "json"],
                               capture_output=True, text=True, check=True, cwd=self.folder)
         config = json.loads(made.stdout)["config"]
 
@@ -179,7 +179,7 @@ class DataDirectory(MeshTest):
 
     def test_address_that_is_not_of_this_machine(self):
         # 192.0.2.0/24 is for documentation (RFC 5737).
-        done = subprocess.run([PANALD, "--data-dir", self.path("stray"), "--mesh", "e2e", "--mesh-listen", "192.0.2.1:0",
+        done = subprocess.run([PANALD, "--data-dir", self.path("stray"), "--mesh", "e2e", "--policy", "open", "--mesh-listen", "192.0.2.1:0",
                                "--api-listen", "127.0.0.1:0", "--http-listen", "off"],
                               capture_output=True, text=True, timeout=peers.PATIENCE)
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)

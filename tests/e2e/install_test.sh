@@ -23,7 +23,7 @@ expect() { grep -qE "$2" "$3" || { cat "$3" >&2; die "$1: no line matches $2"; }
 start() {
   local i=$1
   mkfifo "$DIR/ready$i"
-  "$DIR/prefix/bin/panald" --data-dir "$DIR/peer$i" --mesh install-test --mesh-listen 127.0.0.1:0 \
+  "$DIR/prefix/bin/panald" --data-dir "$DIR/peer$i" --mesh install-test --policy open --mesh-listen 127.0.0.1:0 \
     --api-listen 127.0.0.1:0 --http-listen off ${2:+--join "$2"} >"$DIR/ready$i" 2>"$DIR/log$i" &
   PIDS+=($!)
   local line

@@ -99,13 +99,14 @@ def run_panald(*arguments, env=None, seconds=PATIENCE):
 class Peer:
     """One panald. start() and stop() may alternate; ports stay as first given out unless changed."""
 
-    def __init__(self, folder, mesh="e2e", join=(), flags=(), root="/", data_dir=None, host="127.0.0.1", within=()):
+    def __init__(self, folder, mesh="e2e", join=(), flags=(), root="/", data_dir=None, host="127.0.0.1", within=(), policy="open"):
         """`host`: of the mesh port. `within`: what every command of it begins with (`ip netns exec NAME`)."""
         os.makedirs(folder, exist_ok=True)
         self.within = list(within)
         self.folder = folder
         self.data_dir = data_dir or os.path.join(folder, "data")
         self.mesh = mesh
+        self.policy = policy
         self.join = list(join)
         self.flags = list(flags)
         self.root = root
@@ -122,7 +123,7 @@ class Peer:
             return file.read()
 
     def arguments(self):
-        arguments = ["--data-dir", self.data_dir, "--mesh", self.mesh, "--mesh-listen", self.ports["mesh"],
+        arguments = ["--data-dir", self.data_dir, "--mesh", self.mesh, "--policy", self.policy, "--mesh-listen", self.ports["mesh"],
                      "--api-listen", self.ports["api"], "--http-listen", self.ports["http"]]
         if self.join:
             arguments += ["--join", ",".join(self.join)]
@@ -139,7 +140,7 @@ class Peer:
         assert line.startswith("ready "), f"panald said {line!r}; its log ends:\n{self.log()[-2000:]}"
         self.ready = json.loads(line[len("ready "):])
         if keep_ports:
-            self.ports = {name: self.ready[name] for name in ("mesh", "api", "http")}
+            self.ports.update({name: self.ready[name] for name in ("mesh", "api", "http") if self.ready[name]})
         return self
 
     def _read_line(self):

@@ -606,7 +606,7 @@ std::vector<Hostile> HostileScripts() {
 
 TEST(Blocks, CloseTheStreamToASourceThatBreaksTheProtocol) {
   for (const Hostile& hostile : HostileScripts()) {
-    StreamPeer source({.blocks = [&](grpc::GenericCallbackServerContext&, const PeerId&) {
+    StreamPeer source({.blocks = [&](grpc::GenericCallbackServerContext&, const CredentialPtr&) {
       return new ScriptedSource(hostile.script);
     }});
     StreamPeer reader;
@@ -635,7 +635,7 @@ TEST(Blocks, WantNothingOfASourceThatDoesNotShowThatItIsOfTheMesh) {
 }
 
 TEST(Blocks, TakeAChunkOfTheLargestSize) {
-  StreamPeer source({.blocks = [&](grpc::GenericCallbackServerContext&, const PeerId&) {
+  StreamPeer source({.blocks = [&](grpc::GenericCallbackServerContext&, const CredentialPtr&) {
     return new ScriptedSource({Chunk(0, 0, kBlockChunkSizeMax, true)});
   }});
   StreamPeer reader;

@@ -12,7 +12,11 @@ namespace panal {
 MeshPeer::MeshPeer(const Options& options) : MeshPeer(options, Identity::Generate()) {}
 
 MeshPeer::MeshPeer(const Options& options, const Identity& identity)
-    : identity_(identity), dispatcher_(Dispatcher::Create({})) {
+    : identity_(identity),
+      admission_(options.rules.value_or(
+          AdmissionRules{.mesh = OpenMeshId(options.mesh),
+                         .credential = MakeOpenCredential(identity, OpenMeshId(options.mesh))})),
+      dispatcher_(Dispatcher::Create({})) {
   using Kind = LinkEvent::Kind;
   LinkEvents events;
   events.on_up = [this](PeerContact peer, bool outbound, Hello hello) {
@@ -28,10 +32,8 @@ MeshPeer::MeshPeer(const Options& options, const Identity& identity)
     Note({.kind = Kind::kFrame, .peer = peer, .frame = std::move(frame)});
   };
   auto port = MeshPort::Open(
-      {.listen = options.listen,
-       .mesh = OpenMeshId(options.mesh),
-       .probes_max = options.probes_max},
-      identity_, options.hello, std::move(events), [](CallPtr) {}, files_, *dispatcher_,
+      {.listen = options.listen, .join = options.join, .probes_max = options.probes_max}, identity_,
+      admission_, options.hello, std::move(events), [](CallPtr) {}, files_, *dispatcher_,
       [](const PeerId&, std::function<void(absl::StatusOr<PeerContact>)> done) {
         done(Error(ErrorReason::kPeerUnknown, "nobody is known"));
       });

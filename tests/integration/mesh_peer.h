@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,9 @@ struct LinkEvent {
 class MeshPeer {
  public:
   struct Options {
-    std::string mesh = "test";
+    std::string mesh = "test";            // An open one.
+    std::optional<AdmissionRules> rules;  // Instead.
+    JoinHandler join;
     std::string listen = "127.0.0.1:0";
     Hello hello;
     int probes_max = kProbesMax;
@@ -52,6 +55,10 @@ class MeshPeer {
 
   Links& links() { return port_->links(); }
 
+  MeshPort& port() { return *port_; }
+
+  MeshAdmission& admission() { return admission_; }
+
   // Shuts the port down.
   void Stop();
 
@@ -69,6 +76,7 @@ class MeshPeer {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Identity identity_;
+  MeshAdmission admission_;
   NoFiles files_;
   std::unique_ptr<Dispatcher> dispatcher_;
   mutable Mutex mutex_;

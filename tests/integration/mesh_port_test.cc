@@ -260,8 +260,9 @@ absl::Status OpenOn(const std::string& listen) {
   const Identity identity = Identity::Generate();
   NoFiles files;
   std::unique_ptr<Dispatcher> dispatcher = Dispatcher::Create({});
-  auto port = MeshPort::Open({.listen = listen, .mesh = OpenMeshId("test")}, identity, {}, {}, {},
-                             files, *dispatcher, {});
+  const MeshAdmission admission(identity, OpenMeshId("test"));
+  auto port =
+      MeshPort::Open({.listen = listen}, identity, admission, {}, {}, {}, files, *dispatcher, {});
   dispatcher->Stop();
   return port.status();
 }

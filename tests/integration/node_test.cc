@@ -90,6 +90,7 @@ class NodeTest : public testing::Test {
     NodeOptions options;
     options.data_dir = absl::StrCat(dir_.path(), "/", i);
     options.mesh_name = "test";
+    options.policy = "open";
     options.mesh_listen = "127.0.0.1:0";
     options.api_listen = "127.0.0.1:0";
     options.http_listen = "off";

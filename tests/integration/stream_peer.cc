@@ -20,10 +20,11 @@ constexpr absl::Duration kPatienceMax = absl::Seconds(20);
 StreamPeer::StreamPeer(Options options)
     : identity_(Identity::Generate()),
       tls_(identity_),
-      admission_(identity_, OpenMeshId("test"), tls_),
+      mesh_(identity_, OpenMeshId("test")),
+      admission_(mesh_, tls_),
       channels_(tls_),
       dispatcher_(Dispatcher::Create(options.dispatcher)),
-      service_(admission_) {
+      service_(admission_, tls_) {
   auto lookup = [this](const PeerId& id, std::function<void(absl::StatusOr<PeerContact>)> done) {
     absl::StatusOr<PeerContact> found = Error(ErrorReason::kPeerUnknown, "nobody knows the peer");
     {
@@ -35,21 +36,20 @@ StreamPeer::StreamPeer(Options options)
   calls_ = CallStreams::Create(admission_, channels_, lookup, options.route, options.calls);
   blocks_ = BlocksClient::Create(admission_, channels_);
   service_.Register(kCallMethod,
-                    [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
+                    [this](grpc::GenericCallbackServerContext& context, const CredentialPtr& peer) {
                       return calls_->Accept(context, peer);
                     });
   if (options.files != nullptr) {
     served_ = std::make_unique<BlocksServer>(*options.files, *dispatcher_, admission_,
                                              options.blocks_server);
     service_.Register(kBlocksMethod,
-                      [this](grpc::GenericCallbackServerContext& context, const PeerId& peer) {
-                        return served_->Accept(context, peer);
-                      });
+                      [this](grpc::GenericCallbackServerContext& context,
+                             const CredentialPtr& peer) { return served_->Accept(context, peer); });
   }
   if (options.blocks) {
     service_.Register(kBlocksMethod,
                       [this, blocks = std::move(options.blocks)](
-                          grpc::GenericCallbackServerContext& context, const PeerId& peer) {
+                          grpc::GenericCallbackServerContext& context, const CredentialPtr& peer) {
                         admission_.Attach(context);
                         return blocks(context, peer);
                       });

@@ -59,7 +59,8 @@ class StreamPeer {
  private:
   const Identity identity_;
   const TlsCredentials tls_;
-  StreamAdmission admission_;
+  const MeshAdmission mesh_;
+  const StreamAdmission admission_;
   PeerChannels channels_;
   std::unique_ptr<Dispatcher> dispatcher_;
   Mutex mutex_;

@@ -10,6 +10,7 @@
 #include "server/data/catalog/own_pages.h"
 #include "server/data/catalog/peers.h"
 #include "server/data/catalog/published_files.h"
+#include "server/data/catalog/redemptions.h"
 #include "server/data/catalog/schema.h"
 #include "server/data/catalog/search.h"
 
@@ -265,6 +266,12 @@ absl::Status SqliteCatalog::SetValue(absl::string_view key, absl::string_view va
 absl::StatusOr<std::optional<std::string>> SqliteCatalog::GetValue(absl::string_view key) {
   return WithReader<std::optional<std::string>>(
       readers_, [&](Connection& db) { return catalog::GetValue(db, key); });
+}
+
+absl::StatusOr<bool> SqliteCatalog::RedeemTicket(const TicketUse& use, absl::Time now) {
+  return WithWriter<bool>(writer_, JobKind::kAdds, [&](Connection& db) {
+    return catalog::RedeemTicket(db, use, ToMs(now));
+  });
 }
 
 absl::Status SqliteCatalog::CheckIntegrity() {

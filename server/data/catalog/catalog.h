@@ -26,6 +26,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/ids.h"
+#include "common/model/grant.h"
 #include "common/model/manifest.h"
 #include "common/model/page.h"
 #include "common/model/query.h"
@@ -115,6 +116,14 @@ struct SearchResult {
       hits;  // Publisher contact from its newest kept peer page, addresses may be empty.
   bool truncated = false;    // The limit cut it.
   bool out_of_time = false;  // The time cut it.
+};
+
+// A peer that uses a ticket (docs/protocol/admission.md).
+struct TicketUse {
+  Serial ticket;
+  PeerId peer;
+  int uses = 1;          // How many peers the ticket lets in.
+  absl::Time forget_at;  // The ticket is void by then.
 };
 
 class Catalog {
@@ -235,6 +244,11 @@ class Catalog {
   virtual absl::Status RememberPeers(const std::vector<PeerContact>& peers, absl::Time now) = 0;
   // Most recently seen first.
   virtual absl::StatusOr<std::vector<PeerContact>> KnownPeers(int limit) = 0;
+
+  // --- Tickets -----------------------------------------------------------------------------------
+  // Counts a use of a ticket that this peer issued. False, and nothing counted: it is used up. The same
+  // peer again: true, and no further use.
+  virtual absl::StatusOr<bool> RedeemTicket(const TicketUse& use, absl::Time now) = 0;
 
   // --- Settings kept between runs ----------------------------------------------------------------
   virtual absl::Status SetValue(absl::string_view key, absl::string_view value) = 0;

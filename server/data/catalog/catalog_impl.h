@@ -64,6 +64,7 @@ class SqliteCatalog final : public Catalog {
   absl::StatusOr<std::vector<PeerContact>> KnownPeers(int limit) override;
 
   absl::Status SetValue(absl::string_view key, absl::string_view value) override;
+  absl::StatusOr<bool> RedeemTicket(const TicketUse& use, absl::Time now) override;
   absl::StatusOr<std::optional<std::string>> GetValue(absl::string_view key) override;
 
   absl::Status CheckIntegrity() override;

@@ -57,6 +57,12 @@ CREATE INDEX own_page_open ON own_page(number) WHERE open = 1;
 CREATE TABLE peer_record(
   one INTEGER PRIMARY KEY CHECK(one = 1), version INTEGER NOT NULL, record BLOB NOT NULL);
 
+-- Peers that used the tickets of this one.
+CREATE TABLE redemption(
+  ticket BLOB NOT NULL, peer BLOB NOT NULL, forget_ms INTEGER NOT NULL,
+  PRIMARY KEY(ticket, peer)) WITHOUT ROWID;
+CREATE INDEX redemption_end ON redemption(forget_ms);
+
 -- Signed pages, own and kept. `records`: keys of the records in the order of the body.
 CREATE TABLE page(
   key INTEGER PRIMARY KEY, publisher BLOB NOT NULL, number INTEGER NOT NULL,
@@ -103,6 +109,14 @@ INSERT INTO setting VALUES('contents_adopted', x'31');
 constexpr char kFromVersion2[] = R"sql(
 ALTER TABLE record ADD COLUMN arrived_ms INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX record_arrived ON record(arrived_ms);
+)sql";
+
+// From version 3: who used which ticket.
+constexpr char kFromVersion3[] = R"sql(
+CREATE TABLE redemption(
+  ticket BLOB NOT NULL, peer BLOB NOT NULL, forget_ms INTEGER NOT NULL,
+  PRIMARY KEY(ticket, peer)) WITHOUT ROWID;
+CREATE INDEX redemption_end ON redemption(forget_ms);
 )sql";
 
 absl::Status Configure(Connection& connection, int cache_kib) {
@@ -180,10 +194,14 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenDatabase(const std::string& path
                             "journal_size_limit = 67108864;"));
   if (version == 0) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kTables));
   if (version == 1) {
-    PANAL_RETURN_IF_ERROR(
-        MakeCurrent(*connection, absl::StrCat(kFromVersion1, kFromVersion2).c_str()));
+    PANAL_RETURN_IF_ERROR(MakeCurrent(
+        *connection, absl::StrCat(kFromVersion1, kFromVersion2, kFromVersion3).c_str()));
   }
-  if (version == 2) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kFromVersion2));
+  if (version == 2) {
+    PANAL_RETURN_IF_ERROR(
+        MakeCurrent(*connection, absl::StrCat(kFromVersion2, kFromVersion3).c_str()));
+  }
+  if (version == 3) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kFromVersion3));
   return connection;
 }
 

@@ -6,7 +6,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "common/base/key_file_name.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
 #include "server/data/file_store/file_store.h"
@@ -110,7 +109,7 @@ absl::StatusOr<std::unique_ptr<FolderReader::Subtree>> FolderReader::ReadEntry(
   PANAL_RETURN_IF_ERROR(file.status());
   PANAL_ASSIGN_OR_RETURN(SourceStat stat, (*file)->Stat());
   if (stat.kind == SourceKind::kFolder && !is_link) {
-    if (source_.Resolve(absl::StrCat(path, "/", kKeyFileName)).ok()) {
+    if (HoldsKey(source_, path)) {
       Skip(path, "is a peer's data directory");
       return nullptr;
     }

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -197,10 +198,16 @@ class RealSourceFilesImpl final : public SourceFiles {
 
 }  // namespace
 
+bool HoldsKey(SourceFiles& source, absl::string_view folder) {
+  return std::any_of(
+      std::begin(kSecretFileNames), std::end(kSecretFileNames),
+      [&](const char* name) { return source.Resolve(absl::StrCat(folder, "/", name)).ok(); });
+}
+
 bool IsInDataDirectory(SourceFiles& source, absl::string_view path) {
   for (size_t end = path.size(); end > 0 && end != absl::string_view::npos;
        end = path.rfind('/', end - 1)) {
-    if (source.Resolve(absl::StrCat(path.substr(0, end), "/", kKeyFileName)).ok()) return true;
+    if (HoldsKey(source, path.substr(0, end))) return true;
   }
   return false;
 }

@@ -66,6 +66,9 @@ class SourceFiles {
   virtual int64_t NowNs() = 0;
 };
 
+// Whether `folder`, resolved, holds a private key: that of a peer or of a mesh.
+bool HoldsKey(SourceFiles& source, absl::string_view folder);
+
 // Whether `path`, resolved, is a peer's data directory or lies in one: keys and catalogs are not
 // for sharing. One look at each folder above it.
 bool IsInDataDirectory(SourceFiles& source, absl::string_view path);

@@ -15,13 +15,34 @@ using ::testing::ElementsAre;
 using ::testing::Return;
 using ::testing::SizeIs;
 
+// Of a peer that lets nobody in.
+class NoAdmission final : public Admission {
+ public:
+  absl::StatusOr<Ticket> CreateTicket(Role, uint32_t, absl::Duration) override { return Refusal(); }
+
+  absl::StatusOr<std::string> Renew(absl::string_view, const PeerId&) override { return Refusal(); }
+
+  void JoinMesh(absl::string_view, std::function<void(absl::Status)> done) override {
+    done(Refusal());
+  }
+
+  std::vector<VerifiedCredential> Members() override { return {}; }
+
+ private:
+  static absl::Status Refusal() { return Error(ErrorReason::kNotPermitted, "this mesh is open"); }
+};
+
 class PeerServantTest : public ServantWorld {
  protected:
+  NoAdmission admission;
+
   PeerServantTest() {
     ON_CALL(catalog, CountPublished()).WillByDefault(Return(12));
     ON_CALL(blocks, stored_bytes()).WillByDefault(Return(4096));
-    EXPECT_TRUE(
-        router.Add(std::make_shared<PeerServant>(dispatcher, router, mesh, catalog, blocks)).ok());
+    EXPECT_TRUE(router
+                    .Add(std::make_shared<PeerServant>(dispatcher, router, mesh, admission, catalog,
+                                                       blocks))
+                    .ok());
   }
 };
 

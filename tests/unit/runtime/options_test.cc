@@ -48,7 +48,7 @@ TEST(NodeOptions, TheMeshHasAShortNameAndAKnownPolicy) {
   EXPECT_INVALID("--mesh", o.mesh_name = "");
   EXPECT_INVALID("--mesh", o.mesh_name = std::string(65, 'x'));
   EXPECT_INVALID("--mesh", o.mesh_name = "\xff");
-  EXPECT_INVALID("--policy", o.policy = "invite");
+  EXPECT_INVALID("--policy", o.policy = "closed");
 }
 
 TEST(NodeOptions, ListenersAreAddressesWithAPortThatMayBeZero) {

@@ -110,11 +110,12 @@ TEST_F(AddPath, RefusesWhatLiesOutsideTheRoots) {
 TEST_F(AddPath, NeverSharesADataDirectory) {
   Write("top/plain", "1");
   Write("top/peer/peer.key", "secret");
+  Write("top/kept/mesh-root.key", "secret");
   Write("top/peer/blocks/one", "2");
   std::filesystem::create_symlink(Path("top/peer/blocks/one"), Path("top/link"));
 
   for (const char* path :
-       {"top/peer", "top/peer/peer.key", "top/peer/blocks", "top/peer/blocks/one"}) {
+       {"top/peer", "top/peer/peer.key", "top/peer/blocks", "top/peer/blocks/one", "top/kept"}) {
     for (const bool in_place : {false, true}) {
       EXPECT_EQ(ReasonOf(Add(Path(path), in_place).status()), ErrorReason::kPathOutsideRoots)
           << path;
@@ -123,7 +124,7 @@ TEST_F(AddPath, NeverSharesADataDirectory) {
   absl::StatusOr<AddedFile> added = Add(Path("top"));
   ASSERT_TRUE(added.ok()) << added.status();
   EXPECT_EQ(Names(), (std::vector<std::string>{"top", "top/plain"}));
-  EXPECT_EQ(added->skipped.size(), 2u);
+  EXPECT_EQ(added->skipped.size(), 3u);
 }
 
 TEST_F(AddPath, FollowsLinksToFilesWithinTheRootOnly) {

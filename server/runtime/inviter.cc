@@ -1,0 +1,67 @@
+#include "server/runtime/inviter.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/identity/credential.h"
+
+namespace panal {
+
+Inviter::Inviter(const Identity& identity, const MeshAdmission& admission, Catalog& catalog,
+                 std::function<absl::Time()> now)
+    : identity_(identity), admission_(admission), catalog_(catalog), now_(std::move(now)) {}
+
+absl::StatusOr<Issuer> Inviter::OwnIssuer() const {
+  PANAL_ASSIGN_OR_RETURN(GrantChain chain, DecodeChain(admission_.credential()));
+  return Issuer{identity_, std::move(chain)};
+}
+
+absl::StatusOr<Ticket> Inviter::IssueTicket(const TicketTerms& terms) {
+  PANAL_ASSIGN_OR_RETURN(const Issuer issuer, OwnIssuer());
+  return panal::IssueTicket(issuer, terms, now_());
+}
+
+absl::StatusOr<std::string> Inviter::Issue(const PublicKey& subject, Role role) {
+  PANAL_ASSIGN_OR_RETURN(const Issuer issuer, OwnIssuer());
+  return IssueCredential(issuer, {.subject = subject, .role = role}, now_());
+}
+
+absl::StatusOr<std::string> Inviter::LetIn(const JoinAttempt& attempt) {
+  const PeerId& self = identity_.peer_id();
+  PANAL_ASSIGN_OR_RETURN(const VerifiedTicket ticket,
+                         CheckTicket(attempt.ticket, admission_.mesh(), now_()));
+  PANAL_RETURN_IF_ERROR(
+      CheckJoinProof(ticket, admission_.mesh(), attempt.peer, self, attempt.proof));
+  if (PeerIdOfPublicKey(attempt.public_key) != attempt.peer) {
+    return Error(ErrorReason::kTicketInvalid, "the public key is not that of the peer that asks");
+  }
+  PANAL_RETURN_IF_ERROR(admission_.CheckRevocations(ticket.chain));
+  if (ticket.issuer != self) {
+    return Error(ErrorReason::kNotPermitted,
+                 absl::StrCat("peer ", ticket.issuer.ToText(),
+                              " issued the ticket and counts its uses: ask there"),
+                 {{"peer", ticket.issuer.ToText()}});
+  }
+  // Issued first, so that no use is spent on what could not be issued.
+  PANAL_ASSIGN_OR_RETURN(std::string credential, Issue(attempt.public_key, ticket.role));
+  PANAL_ASSIGN_OR_RETURN(const CredentialPtr checked, admission_.Check(credential, attempt.peer));
+  PANAL_ASSIGN_OR_RETURN(const bool counted,
+                         catalog_.RedeemTicket({.ticket = ticket.serial(),
+                                                .peer = attempt.peer,
+                                                .uses = ticket.uses,
+                                                .forget_at = ticket.not_after + kClockSkewMax},
+                                               now_()));
+  if (counted) return credential;
+  return Error(ErrorReason::kTicketUsedUp, absl::StrCat("the ticket has let in ", ticket.uses,
+                                                        ticket.uses == 1 ? " peer" : " peers",
+                                                        ", as many as it may; ask for a new one"));
+}
+
+absl::StatusOr<std::string> Inviter::Renew(absl::string_view credential, const PeerId& peer) {
+  PANAL_ASSIGN_OR_RETURN(const CredentialPtr checked, admission_.Check(credential, peer));
+  PANAL_ASSIGN_OR_RETURN(const GrantChain chain, DecodeChain(credential));
+  return Issue(chain.grants.back().subject, checked->role);
+}
+
+}  // namespace panal

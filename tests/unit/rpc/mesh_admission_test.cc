@@ -1,0 +1,45 @@
+#include "common/rpc/mesh_admission.h"
+
+#include <gtest/gtest.h>
+
+#include "common/base/status.h"
+#include "common/identity/credential.h"
+
+namespace panal {
+namespace {
+
+class MeshAdmissionTest : public testing::Test {
+ protected:
+  const Identity own_ = Identity::Generate();
+  const Identity other_ = Identity::Generate();
+  const MeshId mesh_ = OpenMeshId("here");
+  const MeshAdmission admission_{own_, mesh_};
+};
+
+TEST_F(MeshAdmissionTest, RemembersACredentialThatWasChecked) {
+  const std::string credential = MakeOpenCredential(other_, mesh_);
+
+  EXPECT_TRUE(admission_.Check(credential, other_.peer_id()).ok());
+  EXPECT_TRUE(admission_.Check(credential, other_.peer_id()).ok());
+  EXPECT_EQ(admission_.Checked().size(), 1u);
+}
+
+TEST_F(MeshAdmissionTest, RefusesACredentialOfAnotherPeerAlsoWhenItIsRemembered) {
+  const std::string credential = MakeOpenCredential(other_, mesh_);
+  ASSERT_TRUE(admission_.Check(credential, other_.peer_id()).ok());
+
+  const absl::Status status = admission_.Check(credential, own_.peer_id()).status();
+
+  EXPECT_EQ(ReasonOf(status), ErrorReason::kCredentialInvalid);
+}
+
+TEST_F(MeshAdmissionTest, DoesNotRememberACredentialForAnotherMesh) {
+  const std::string credential = MakeOpenCredential(other_, OpenMeshId("elsewhere"));
+
+  EXPECT_EQ(ReasonOf(admission_.Check(credential, other_.peer_id()).status()),
+            ErrorReason::kCredentialInvalid);
+  EXPECT_TRUE(admission_.Checked().empty());
+}
+
+}  // namespace
+}  // namespace panal
