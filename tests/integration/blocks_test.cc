@@ -682,7 +682,8 @@ TEST(Blocks, BringNoEventAfterTheStreamIsFreedAtARandomMoment) {
 TEST(Blocks, MayBeFreedByTheirOwnEvent) {
   MemoryFiles files;
   const FileId id = files.Add("small");
-  StreamPeer source({.files = &files});
+  // Streams that were freed end there a moment later.
+  StreamPeer source({.files = &files, .blocks_server = {.streams_per_peer_max = 1000}});
   StreamPeer reader;
   for (int i = 0; i < 20; ++i) {
     std::unique_ptr<BlocksStream> stream;
@@ -696,7 +697,7 @@ TEST(Blocks, MayBeFreedByTheirOwnEvent) {
     };
     events.on_block = [](FileId, uint32_t, std::string) {};
     events.on_refused = [](FileId, bool, uint32_t, std::string) {};
-    events.on_closed = [&](absl::Status) { ADD_FAILURE() << "event after the end"; };
+    events.on_closed = [&](const absl::Status& why) { ADD_FAILURE() << "event after the end: " << why; };
     stream = std::move(*reader.blocks().Open(source.contact(), events));
     ASSERT_TRUE(stream->WantManifest(id));
     opened.Set();

@@ -28,6 +28,7 @@ NodeOptions OptionsOf(const std::string& folder, int i, const std::string& mesh,
   NodeOptions options;
   options.data_dir = absl::StrCat(folder, "/", i);
   options.mesh_name = mesh;
+  options.policy = "open";
   options.mesh_listen = "127.0.0.1:0";
   options.api_listen = "127.0.0.1:0";
   options.http_listen = "off";
