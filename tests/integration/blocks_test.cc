@@ -697,7 +697,9 @@ TEST(Blocks, MayBeFreedByTheirOwnEvent) {
     };
     events.on_block = [](FileId, uint32_t, std::string) {};
     events.on_refused = [](FileId, bool, uint32_t, std::string) {};
-    events.on_closed = [&](const absl::Status& why) { ADD_FAILURE() << "event after the end: " << why; };
+    events.on_closed = [&](const absl::Status& why) {
+      ADD_FAILURE() << "event after the end: " << why;
+    };
     stream = std::move(*reader.blocks().Open(source.contact(), events));
     ASSERT_TRUE(stream->WantManifest(id));
     opened.Set();
