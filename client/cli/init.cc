@@ -16,6 +16,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "client/cli/verb.h"
+#include "common/base/key_file_name.h"
 #include "common/base/status.h"
 #include "common/base/toml_string.h"
 #include "common/base/utf8.h"
@@ -39,11 +40,6 @@ constexpr char kOpenMeaning[] =
     "An open mesh lets in whoever knows its name and reaches a peer of it.";
 
 absl::Status WriteConfig(const Arguments& arguments, const std::string& path) {
-  if (std::ifstream(path)) {
-    return Error(ErrorReason::kDataDirInvalid,
-                 absl::StrCat(path, " exists: this directory was set up before; edit the file"),
-                 {{"path", path}});
-  }
   std::ofstream file(path);
   file << "# Settings of this peer; `panald --help` lists them all.\n"
        << "data-dir = " << TomlString(arguments.data_dir) << "\n"
@@ -67,11 +63,20 @@ absl::StatusOr<std::string> ReadPassphrase(const std::string& path) {
       absl::StrCat("--passphrase-file ", path, " cannot be read, or its first line is empty"));
 }
 
+// A new root key; or the one that is there, of a run that was cut short or of a mesh that lost its
+// admins.
+absl::StatusOr<MeshRoot> MakeRoot(const Arguments& arguments, const std::string& passphrase) {
+  const std::string path = absl::StrCat(arguments.data_dir, "/", kMeshRootFileName);
+  if (std::filesystem::exists(path)) return MeshRoot::Load(path, passphrase);
+  MeshRoot root = MeshRoot::Generate();
+  PANAL_RETURN_IF_ERROR(root.Save(arguments.data_dir, passphrase));
+  return root;
+}
+
 // Makes the mesh and lets this peer in as admin.
 absl::Status MakeMesh(const Arguments& arguments, const Identity& identity) {
   PANAL_ASSIGN_OR_RETURN(const std::string passphrase, ReadPassphrase(arguments.passphrase_file));
-  const MeshRoot root = MeshRoot::Generate();
-  PANAL_RETURN_IF_ERROR(root.Save(arguments.data_dir, passphrase));
+  PANAL_ASSIGN_OR_RETURN(const MeshRoot root, MakeRoot(arguments, passphrase));
   PANAL_ASSIGN_OR_RETURN(
       GrantChain chain,
       IssueGrant(root.issuer(), {.subject = identity.public_key(), .role = Role::kAdmin},
@@ -93,10 +98,15 @@ absl::StatusOr<PeerId> MakePeer(const Arguments& arguments, const std::string& c
                               " already; another mesh needs another directory"),
                  {{"path", arguments.data_dir}});
   }
-  PANAL_RETURN_IF_ERROR(ReadPassphrase(arguments.passphrase_file).status());
-  PANAL_RETURN_IF_ERROR(WriteConfig(arguments, config));
+  if (std::ifstream(config)) {
+    return Error(ErrorReason::kDataDirInvalid,
+                 absl::StrCat(config, " exists: this directory was set up before; edit the file"),
+                 {{"path", config}});
+  }
   PANAL_ASSIGN_OR_RETURN(Identity identity, Identity::LoadOrCreate(arguments.data_dir));
   if (arguments.policy == "invite") PANAL_RETURN_IF_ERROR(MakeMesh(arguments, identity));
+  // Last: whoever is interrupted may begin again.
+  PANAL_RETURN_IF_ERROR(WriteConfig(arguments, config));
   return identity.peer_id();
 }
 

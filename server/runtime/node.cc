@@ -207,7 +207,8 @@ class NodeImpl final : public Node, public Mesh, public Admission {
   absl::Status CheckTicketFits(const Ticket& ticket) const;
   absl::Status CheckMeshName(absl::string_view name) const;
   void LetIn(absl::StatusOr<MeshMembership> membership, std::function<void(absl::Status)> done);
-  absl::Status Enter(MeshMembership membership);
+  absl::Status Enter(const MeshMembership& membership);
+  absl::Status Keep(const MeshMembership& membership);
   JoinHandler MakeJoinHandler();
   std::vector<JoinAddress> JoinAddresses() const;
   void WatchAdmission();
@@ -557,17 +558,25 @@ void NodeImpl::LetIn(absl::StatusOr<MeshMembership> membership,
       .IgnoreError();
 }
 
-// Blocks. What fails after the credential is kept is mended by the next start.
-absl::Status NodeImpl::Enter(MeshMembership membership) {
+// Blocks. What fails after the credential is kept is mended by the next start only.
+absl::Status NodeImpl::Enter(const MeshMembership& membership) {
   MutexLock entering(&entering_);
   if (stopped_) return Error(ErrorReason::kShuttingDown, "this peer is stopping");
-  PANAL_RETURN_IF_ERROR(SaveMembership(data_dir_->path(), membership));
-  PANAL_ASSIGN_OR_RETURN(const bool member, FindMesh());
-  if (!member) return Error(ErrorReason::kCredentialExpired, "the credential has expired already");
+  if (absl::Status kept = Keep(membership); !kept.ok()) {
+    joining_ = false;
+    return kept;
+  }
   absl::Status opened = OpenInMesh();
   if (opened.ok()) opened = Begin();
   if (opened.ok()) Log(LogLevel::kInfo, "let_in", {{"mesh", membership.mesh_name}});
   return opened.ok() ? opened : Annotate(opened, "let in, but panald must be started again");
+}
+
+absl::Status NodeImpl::Keep(const MeshMembership& membership) {
+  PANAL_RETURN_IF_ERROR(SaveMembership(data_dir_->path(), membership));
+  PANAL_ASSIGN_OR_RETURN(const bool member, FindMesh());
+  if (member) return absl::OkStatus();
+  return Error(ErrorReason::kCredentialExpired, "the credential has expired already");
 }
 
 std::vector<JoinAddress> NodeImpl::JoinAddresses() const {
@@ -639,14 +648,17 @@ void NodeImpl::Renewed(const std::string& credential) {
     absl::StatusOr<CredentialPtr> checked = admission_->Check(credential, identity_->peer_id());
     absl::StatusOr<GrantChain> chain = DecodeChain(credential);
     if (!checked.ok() || !chain.ok()) return;
-    MutexLock lock(&member_mutex_);
-    membership_.chain = *std::move(chain);
-    own_credential_ = *checked;
+    MeshMembership kept;
+    {
+      MutexLock lock(&member_mutex_);
+      membership_.chain = *std::move(chain);
+      own_credential_ = *checked;
+      kept = membership_;
+    }
     admission_->SetCredential(credential);
-    const absl::Status saved = SaveMembership(data_dir_->path(), membership_);
+    const absl::Status saved = SaveMembership(data_dir_->path(), kept);
     Log(saved.ok() ? LogLevel::kInfo : LogLevel::kError, "credential_renewed",
-        {{"until", FormatUtc(own_credential_->not_after)},
-         {"saved", std::string(saved.message())}});
+        {{"until", FormatUtc((*checked)->not_after)}, {"saved", std::string(saved.message())}});
   });
 }
 

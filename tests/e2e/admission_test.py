@@ -123,6 +123,32 @@ class AdmissionTest(MeshTest):
         self.assertEqual(with_open.returncode, FAILED)
         self.assertIn("belongs to the invite mesh secret", with_open.stderr)
 
+    def test_what_fails_to_be_kept_may_be_tried_again(self):
+        first, other = self.first(), self.waiting()
+        ticket = self.invite(first)
+        in_the_way = os.path.join(other.data_dir, "membership")
+        os.mkdir(in_the_way)
+
+        self.assert_fails(other.panal("join", ticket, code=FAILED), "DATA_DIR_INVALID", "membership")
+        os.rmdir(in_the_way)
+        other.panal("join", ticket)
+
+        self.assertEqual(other.status()["role"], "member")
+
+    def test_init_that_was_cut_short_goes_on_with_the_root_key_that_is_there(self):
+        folder = self.path("again")
+        self.init(folder)
+        with open(os.path.join(folder, "mesh-root.key"), encoding="utf-8") as file:
+            root = file.read()
+        os.remove(os.path.join(folder, "membership"))
+        os.remove(os.path.join(folder, "panald.toml"))
+
+        self.init(folder)
+
+        with open(os.path.join(folder, "mesh-root.key"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), root)
+        self.assertTrue(os.path.exists(os.path.join(folder, "membership")))
+
     def test_an_open_mesh_says_what_it_means(self):
         done = self.init(self.path("open"), "--policy", "open")
 

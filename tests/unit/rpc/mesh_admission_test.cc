@@ -4,6 +4,7 @@
 
 #include "common/base/status.h"
 #include "common/identity/credential.h"
+#include "tests/unit/identity/invite_chain.h"
 
 namespace panal {
 namespace {
@@ -39,6 +40,41 @@ TEST_F(MeshAdmissionTest, DoesNotRememberACredentialForAnotherMesh) {
   EXPECT_EQ(ReasonOf(admission_.Check(credential, other_.peer_id()).status()),
             ErrorReason::kCredentialInvalid);
   EXPECT_TRUE(admission_.Checked().empty());
+}
+
+// --- Invite meshes -------------------------------------------------------------------------------
+
+class InviteAdmissionTest : public testing::Test {
+ protected:
+  static std::string CredentialOf(char peer) {
+    return EncodeChain(MakeChain({{'a', Role::kAdmin}, {peer, Role::kMember}}));
+  }
+
+  absl::Time now_ = kTestNow;
+  MeshAdmission admission_{AdmissionRules{.policy = MeshPolicy::kInvite,
+                                          .mesh = TestMesh(),
+                                          .credential = CredentialOf('o'),
+                                          .now = [this] { return now_; }}};
+};
+
+TEST_F(InviteAdmissionTest, RefusesWhatLetsIntoAnOpenMesh) {
+  const absl::Status status =
+      admission_.Check(MakeOpenCredential(TestKey('b'), TestMesh()), TestPeer('b')).status();
+
+  EXPECT_EQ(ReasonOf(status), ErrorReason::kCredentialInvalid);
+}
+
+TEST_F(InviteAdmissionTest, RefusesARememberedCredentialOnceItHasExpired) {
+  const absl::StatusOr<CredentialPtr> checked = admission_.Check(CredentialOf('b'), TestPeer('b'));
+  ASSERT_TRUE(checked.ok()) << checked.status();
+
+  now_ = (*checked)->not_after - absl::Seconds(1);
+  EXPECT_TRUE(admission_.Recheck(**checked).ok());
+  now_ += absl::Seconds(1);
+
+  EXPECT_EQ(ReasonOf(admission_.Recheck(**checked)), ErrorReason::kCredentialExpired);
+  EXPECT_EQ(ReasonOf(admission_.Check(CredentialOf('b'), TestPeer('b')).status()),
+            ErrorReason::kCredentialExpired);
 }
 
 }  // namespace
