@@ -26,13 +26,14 @@ void CallUnary(PeerCalls& calls, const PeerId& peer, std::string request,
   const OutgoingCallPtr call =
       calls.Open(peer, ObjectRef{peer, kService, ""}.ToText(), std::move(head));
   auto answer = std::make_shared<std::string>();  // Of the two callbacks.
-  call->OnFinished([done = std::move(done), answer](const CallResult& result) {
+  // Holds the call until it is over: one that is let go is cancelled.
+  call->OnFinished([call, done = std::move(done), answer](const CallResult& result) {
     if (result.code == 0) return done(*answer);
     done(DecodeStatusDetails(result.code, result.message, result.details));
   });
   call->Write(std::move(request), [](bool) {});
   call->HalfClose();
-  call->Read([call, answer](std::optional<std::string> message) {
+  call->Read([answer](std::optional<std::string> message) {
     if (message) *answer = *std::move(message);
   });
 }
