@@ -123,11 +123,11 @@ bool BubbleSizes::Saturated() const {
 }
 
 bool BubbleSizes::PagesToEveryone() const {
-  return Saturated() && (measured_ || shape_.peers <= 1 + kDegreeUnmeasured);
+  return measured_ && Saturated();
 }
 
 uint32_t BubbleSizes::PageSize() const {
-  if (PagesToEveryone()) return MeshSize();
+  if (Saturated()) return MeshSize();
   return CeilWithin(oversize_ * scale_ * PageCopies(shape_, options_.lambda), shape_.peers);
 }
 

@@ -108,11 +108,12 @@ class BubbleSizes {
   uint32_t MeshSize() const;
   // Whether everything goes to everyone.
   bool Saturated() const;
-  // Whether pages go to everyone: in the saturated case, once that was measured or where all
-  // neighbors of a peer are too few for a larger mesh. Rationale: a peer of a large mesh whose
-  // machine is too busy to measure would ask all of it for a copy of each of its pages.
+  // Whether pages go to everyone, however many that are: in the saturated case, once that was
+  // measured. Until then they go to as many peers as the mesh is believed to have, which are the
+  // neighbors. Rationale: a newcomer to a large mesh, with few links yet, would ask all of it for a
+  // copy of each of its pages.
   bool PagesToEveryone() const;
-  // Peers that a page goes to; everyone where PagesToEveryone.
+  // Peers that a page goes to: all that the mesh is believed to have in the saturated case.
   uint32_t PageSize() const;
   // Distinct peers that a query has to reach; everyone in the saturated case.
   uint32_t QuerySize(double recall) const;

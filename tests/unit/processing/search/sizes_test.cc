@@ -263,20 +263,20 @@ TEST(BubbleSizes, SaturatedUpToFourLambda) {
   EXPECT_LT(sizes.PageSize(), 37u);
 }
 
-TEST(BubbleSizes, PagesGoToEveryoneOfAMeshThatMayBeLargeOnlyOnceItIsMeasured) {
+TEST(BubbleSizes, PagesGoToEveryoneOnlyOnceThatIsKnownToBeFew) {
   BubbleSizes sizes{SearchOptions{}};
 
   sizes.SetEstimate({.peers = 17, .measured = false});
-  EXPECT_TRUE(sizes.PagesToEveryone());
-
-  sizes.SetEstimate({.peers = 18, .measured = false});
   EXPECT_TRUE(sizes.Saturated());
   EXPECT_FALSE(sizes.PagesToEveryone());
-  EXPECT_EQ(sizes.PageSize(), 15u);
+  EXPECT_EQ(sizes.PageSize(), 17u);
 
-  sizes.SetEstimate(Regular(18, 16));
+  sizes.SetEstimate(Regular(36, 16));
   EXPECT_TRUE(sizes.PagesToEveryone());
-  EXPECT_EQ(sizes.PageSize(), 18u);
+  EXPECT_EQ(sizes.PageSize(), 36u);
+
+  sizes.SetEstimate(Regular(37, 16));
+  EXPECT_FALSE(sizes.PagesToEveryone());
 }
 
 TEST(BubbleSizes, SaturatedCaseCanBeSwitchedOff) {
