@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "client/cli/root_key.h"
 #include "client/cli/verb.h"
 #include "common/base/key_file_name.h"
 #include "common/base/status.h"
@@ -50,17 +51,6 @@ absl::Status WriteConfig(const Arguments& arguments, const std::string& path) {
   file.close();
   if (file) return absl::OkStatus();
   return Error(ErrorReason::kDataDirInvalid, absl::StrCat("cannot write ", path), {{"path", path}});
-}
-
-// The first line of the file; empty where none is named.
-absl::StatusOr<std::string> ReadPassphrase(const std::string& path) {
-  std::string passphrase;
-  if (path.empty()) return passphrase;
-  std::ifstream file(path);
-  if (std::getline(file, passphrase) && !passphrase.empty()) return passphrase;
-  return Error(
-      ErrorReason::kConfigInvalid,
-      absl::StrCat("--passphrase-file ", path, " cannot be read, or its first line is empty"));
 }
 
 // A new root key; or the one that is there, of a run that was cut short or of a mesh that lost its

@@ -2,18 +2,12 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
+#include "client/cli/members_output.h"
 #include "client/cli/verb.h"
 #include "common/base/units.h"
-#include "common/identity/grant.h"
 
 namespace panal::cli {
 namespace {
-
-// `never`, or a time in UTC. `seconds`: since 1970, 0 for never.
-std::string Until(int64_t seconds) {
-  return seconds == 0 ? "never" : FormatUtc(absl::FromUnixSeconds(seconds));
-}
 
 int Invite(const Context& context, const v1::CreateTicketRequest& request) {
   auto client = context.Connect();
@@ -25,13 +19,14 @@ int Invite(const Context& context, const v1::CreateTicketRequest& request) {
         {{"ticket", made->ticket()},
          {"role", made->role()},
          {"uses", made->uses()},
-         {"expires", Until(made->expires_s())},
+         {"expires", TimeText(made->expires_s())},
          {"expires_s", made->expires_s()},
          {"contacts", std::vector<std::string>(made->contacts().begin(), made->contacts().end())}});
     return kExitOk;
   }
   WriteOut(made->ticket() + "\n");
-  Hint(absl::StrCat("lets in ", Counted(made->uses(), "peer"), " until ", Until(made->expires_s()),
+  Hint(absl::StrCat("lets in ", Counted(made->uses(), "peer"), " until ",
+                    TimeText(made->expires_s()),
                     "; whoever has the line may enter. There: panal join TICKET"));
   return kExitOk;
 }
@@ -45,11 +40,11 @@ int Join(const Context& context, const std::string& ticket) {
     PrintJson({{"mesh", joined->mesh()},
                {"mesh_id", joined->mesh_id()},
                {"role", joined->role()},
-               {"expires", Until(joined->credential_expires_s())},
+               {"expires", TimeText(joined->credential_expires_s())},
                {"expires_s", joined->credential_expires_s()}});
   } else {
     WriteOut(Printable(absl::StrCat("in mesh ", joined->mesh(), " as ", joined->role(), " until ",
-                                    Until(joined->credential_expires_s()))) +
+                                    TimeText(joined->credential_expires_s()))) +
              "\n");
   }
   return kExitOk;
@@ -60,20 +55,11 @@ int Members(const Context& context) {
   if (!client.ok()) return Fail(client.status());
   auto members = (*client)->ListMembers();
   if (!members.ok()) return Fail(members.status());
-  Table table({"PEER", "ROLE", "LET IN BY", "UNTIL"});
-  for (const v1::Member& member : *members) {
-    if (context.json()) {
-      PrintJson({{"peer_id", member.peer_id()},
-                 {"role", member.role()},
-                 {"issuer", member.issuer()},
-                 {"expires", Until(member.expires_s())},
-                 {"expires_s", member.expires_s()},
-                 {"serial", member.serial()}});
-    } else {
-      table.Add({member.peer_id(), member.role(), member.issuer(), Until(member.expires_s())});
-    }
+  if (!context.json()) {
+    PrintMembers(*members);
+    return kExitOk;
   }
-  if (!context.json()) table.Print();
+  for (const v1::Member& member : *members) PrintJson(MemberJson(member));
   return kExitOk;
 }
 
@@ -103,9 +89,9 @@ void AddJoin(CLI::App& app, Context& context, int& exit_code) {
 }
 
 void AddMembers(CLI::App& app, Context& context, int& exit_code) {
-  app.add_subcommand("members", "who is in the mesh, as far as the peer knows")->callback([&] {
-    exit_code = Members(context);
-  });
+  app.add_subcommand("members",
+                     "who is in the mesh, and who was thrown out, as far as the peer knows")
+      ->callback([&] { exit_code = Members(context); });
 }
 
 }  // namespace panal::cli

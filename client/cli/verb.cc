@@ -18,9 +18,9 @@
 namespace panal::cli {
 namespace {
 
-constexpr AddVerb kVerbs[] = {AddInit, AddInvite, AddJoin,    AddMembers,    AddStatus, AddPeers,
-                              AddAdd,  AddLs,     AddStat,    AddRm,         AddSearch, AddGet,
-                              AddCat,  AddDoctor, AddVersion, AddCompletion, AddHelp};
+constexpr AddVerb kVerbs[] = {AddInit,  AddInvite, AddJoin,   AddMembers, AddRevoke,     AddStatus,
+                              AddPeers, AddAdd,    AddLs,     AddStat,    AddRm,         AddSearch,
+                              AddGet,   AddCat,    AddDoctor, AddVersion, AddCompletion, AddHelp};
 
 std::string CheckApi(const std::string& text) {
   return IsValidAddress(text) ? "" : absl::StrCat("`", text, "` is not HOST:PORT");

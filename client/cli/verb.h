@@ -31,6 +31,7 @@ void AddInit(CLI::App& app, Context& context, int& exit_code);
 void AddInvite(CLI::App& app, Context& context, int& exit_code);
 void AddJoin(CLI::App& app, Context& context, int& exit_code);
 void AddMembers(CLI::App& app, Context& context, int& exit_code);
+void AddRevoke(CLI::App& app, Context& context, int& exit_code);
 void AddStatus(CLI::App& app, Context& context, int& exit_code);
 void AddPeers(CLI::App& app, Context& context, int& exit_code);
 void AddAdd(CLI::App& app, Context& context, int& exit_code);

@@ -171,6 +171,10 @@ class ClientImpl final : public Client {
     return all;
   }
 
+  absl::StatusOr<v1::RevokeResponse> Revoke(const v1::RevokeRequest& request) override {
+    return Unary<v1::RevokeResponse>(*peer_, &v1::PeerObject::Stub::Revoke, request);
+  }
+
   absl::StatusOr<v1::DiagnoseResponse> Diagnose() override {
     return Unary<v1::DiagnoseResponse>(*peer_, &v1::PeerObject::Stub::Diagnose,
                                        v1::DiagnoseRequest());

@@ -78,6 +78,7 @@ class Client {
   virtual absl::StatusOr<v1::JoinMeshResponse> JoinMesh(const std::string& ticket) = 0;
   // Every member that the peer knows, all pages.
   virtual absl::StatusOr<std::vector<v1::Member>> ListMembers() = 0;
+  virtual absl::StatusOr<v1::RevokeResponse> Revoke(const v1::RevokeRequest& request) = 0;
 
   virtual absl::StatusOr<v1::PutFileResponse> PutFile(const v1::PutFileRequest& request) = 0;
   virtual absl::StatusOr<v1::AddPathResponse> AddPath(const v1::AddPathRequest& request) = 0;

@@ -3,12 +3,16 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/base32.h"
 #include "common/base/bytes.h"
 #include "common/base/check.h"
 #include "common/base/sha256.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
+#include "common/identity/ticket.h"
 
 namespace panal {
 namespace {
@@ -177,6 +181,16 @@ absl::Time ExpiryOf(const Fact& fact) {
   return TimeOfSeconds(fact.time_s) + kGrantLifetimeMax + kClockSkewMax;
 }
 
+VerifiedFact Verified(const Fact& fact, std::vector<VerifiedGrant> signer,
+                      absl::string_view bytes) {
+  return {.id = Sha256(bytes),
+          .body = fact.body,
+          .time = TimeOfSeconds(fact.time_s),
+          .expires = ExpiryOf(fact),
+          .signer = std::move(signer),
+          .bytes = std::string(bytes)};
+}
+
 }  // namespace
 
 absl::StatusOr<Fact> MakeFact(const Issuer& issuer, const FactBody& body, absl::Time now) {
@@ -247,12 +261,28 @@ absl::StatusOr<VerifiedFact> CheckFact(absl::string_view bytes, const MeshId& me
   if (!VerifySignature(key, SignedMessage(fact), fact.signature)) {
     return Invalid("has a signature that does not hold");
   }
-  return VerifiedFact{.id = Sha256(bytes),
-                      .body = fact.body,
-                      .time = TimeOfSeconds(fact.time_s),
-                      .expires = ExpiryOf(fact),
-                      .signer = *std::move(signer),
-                      .bytes = std::string(bytes)};
+  return Verified(fact, *std::move(signer), bytes);
+}
+
+absl::StatusOr<VerifiedFact> RestoreFact(absl::string_view bytes, const MeshId& mesh) {
+  PANAL_ASSIGN_OR_RETURN(const Fact fact, DecodeFact(bytes));
+  if (InviteMeshId(fact.signer.root) != mesh) return Invalid("is of another mesh");
+  return Verified(fact, GrantsOf(fact.signer), bytes);
+}
+
+absl::StatusOr<std::variant<PeerId, Serial>> ParseRevocationTarget(absl::string_view text) {
+  if (const std::optional<PeerId> peer = PeerId::FromText(text)) return *peer;
+  const std::optional<std::string> serial = Base32Decode(text);
+  if (serial && serial->size() == kSerialSize) return *serial;
+  if (absl::StartsWith(text, kTicketPrefix)) {
+    PANAL_ASSIGN_OR_RETURN(const Ticket ticket, ParseTicket(text));
+    return ticket.chain.grants.back().serial;
+  }
+  return Error(ErrorReason::kArgumentInvalid,
+               absl::StrCat("`", absl::CHexEscape(text.substr(0, 64)), "` is no peer id (",
+                            PeerId::kTextSize,
+                            " base32 characters), no serial of a grant (26), and "
+                            "no ticket"));
 }
 
 absl::Status CheckNotRevoked(const Revocations& revocations,
@@ -260,13 +290,13 @@ absl::Status CheckNotRevoked(const Revocations& revocations,
   const std::optional<Revocations::Cause> cause = revocations.Check(chain);
   if (!cause) return absl::OkStatus();
   const Revocation* revocation = std::get_if<Revocation>(&cause->fact->body);
-  const std::string what = revocation == nullptr ? "moved to another key" : "was revoked";
+  const std::string what = revocation == nullptr ? " moved to another key" : " was revoked";
   const bool says_why = revocation != nullptr && !revocation->reason.empty();
   const std::string why = says_why ? absl::StrCat(": ", revocation->reason) : "";
   const bool is_own = cause->place + 1 == chain.size();
   return Error(ErrorReason::kCredentialRevoked,
                absl::StrCat(is_own ? "peer " : "an issuer of the credential, peer ",
-                            chain[cause->place].subject.ToText(), ", ", what, " at ",
+                            chain[cause->place].subject.ToText(), is_own ? "" : ",", what, " at ",
                             FormatUtc(cause->fact->time), why));
 }
 

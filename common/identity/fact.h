@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -47,6 +48,14 @@ absl::StatusOr<Fact> DecodeFact(absl::string_view bytes);
 // is held against the fact's own time: a fact outlives who said it. Whether the signer was revoked
 // is asked separately. Error: FACT_INVALID. About 160 microseconds a signature.
 absl::StatusOr<VerifiedFact> CheckFact(absl::string_view bytes, const MeshId& mesh, absl::Time now);
+
+// A fact that CheckFact has let through before, from where only this peer writes: neither signatures
+// nor rules are gone through again. Error: FACT_INVALID (it does not decode, or is another mesh's).
+absl::StatusOr<VerifiedFact> RestoreFact(absl::string_view bytes, const MeshId& mesh);
+
+// What `text` names: a peer by its id, a grant by its serial (26 base32 characters), or the grant of
+// a ticket. Error: ARGUMENT_INVALID.
+absl::StatusOr<std::variant<PeerId, Serial>> ParseRevocationTarget(absl::string_view text);
 
 // Whether `revocations` leave a credential or a ticket with this chain as it is. Error:
 // CREDENTIAL_REVOKED, which says who was revoked and why.

@@ -289,15 +289,19 @@ absl::StatusOr<std::vector<VerifiedGrant>> VerifyChain(const GrantChain& chain, 
   PANAL_RETURN_IF_ERROR(CheckRules(chain, mesh, end));
   PANAL_RETURN_IF_ERROR(CheckSignatures(chain, mesh));
   PANAL_RETURN_IF_ERROR(CheckTimes(chain, now));
-  std::vector<VerifiedGrant> verified;
+  return GrantsOf(chain);
+}
+
+std::vector<VerifiedGrant> GrantsOf(const GrantChain& chain) {
+  std::vector<VerifiedGrant> grants;
   for (const Grant& grant : chain.grants) {
-    verified.push_back({.subject = *PeerIdOfPublicKey(grant.subject),
-                        .role = grant.role,
-                        .not_before = TimeOfSeconds(grant.not_before_s),
-                        .not_after = TimeOfSeconds(grant.not_after_s),
-                        .serial = grant.serial});
+    grants.push_back({.subject = *PeerIdOfPublicKey(grant.subject),
+                      .role = grant.role,
+                      .not_before = TimeOfSeconds(grant.not_before_s),
+                      .not_after = TimeOfSeconds(grant.not_after_s),
+                      .serial = grant.serial});
   }
-  return verified;
+  return grants;
 }
 
 uint64_t SecondsOf(absl::Time time) {

@@ -116,6 +116,9 @@ Grant SignGrant(Grant grant, const Identity& issuer, const MeshId& mesh);
 absl::StatusOr<std::vector<VerifiedGrant>> VerifyChain(const GrantChain& chain, const MeshId& mesh,
                                                        ChainEnd end, absl::Time now);
 
+// What the grants of `chain` say. Asks nothing: VerifyChain does.
+std::vector<VerifiedGrant> GrantsOf(const GrantChain& chain);
+
 // Times of the layouts: whole seconds since 1970, none before; up to the year 9999 where they are
 // shown.
 uint64_t SecondsOf(absl::Time time);

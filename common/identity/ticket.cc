@@ -19,7 +19,6 @@
 namespace panal {
 namespace {
 
-constexpr char kPrefix[] = "panal1-";
 constexpr uint8_t kVersion = 1;
 // Bytes of the checksum: one mistyped ticket in four billion is not found.
 constexpr size_t kChecksumSize = 4;
@@ -89,8 +88,8 @@ absl::StatusOr<std::string> Unwrapped(absl::string_view text) {
     return Invalid(absl::StrCat("has ", text.size(), " characters, which exceeds the limit of ",
                                 kTicketTextSizeMax, "; copy one line only"));
   }
-  if (!absl::ConsumePrefix(&text, kPrefix)) {
-    return Invalid(absl::StrCat("does not begin with ", kPrefix,
+  if (!absl::ConsumePrefix(&text, kTicketPrefix)) {
+    return Invalid(absl::StrCat("does not begin with ", kTicketPrefix,
                                 "; copy the whole line, or, where it begins with another number, "
                                 "update this peer"));
   }
@@ -98,7 +97,7 @@ absl::StatusOr<std::string> Unwrapped(absl::string_view text) {
     if (IsBase32(text.substr(i, 1))) continue;
     return Invalid(absl::StrCat("has a character that none has, `",
                                 absl::CHexEscape(text.substr(i, 1)), "`, at place ",
-                                i + sizeof(kPrefix), "; copy the line again"));
+                                i + sizeof(kTicketPrefix), "; copy the line again"));
   }
   std::optional<std::string> bytes = Base32Decode(text);
   const size_t size = bytes && bytes->size() > kChecksumSize ? bytes->size() - kChecksumSize : 0;
@@ -174,7 +173,7 @@ std::string PrintTicket(const Ticket& ticket) {
     writer.Raw(contact.address);
   }
   writer.Raw(Checksum(writer.bytes()));
-  return absl::StrCat(kPrefix, Base32Encode(writer.bytes()));
+  return absl::StrCat(kTicketPrefix, Base32Encode(writer.bytes()));
 }
 
 absl::StatusOr<Ticket> ParseTicket(absl::string_view text) {

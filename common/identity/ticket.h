@@ -72,7 +72,10 @@ struct VerifiedTicket {
 // own).
 absl::StatusOr<Ticket> IssueTicket(const Issuer& issuer, const TicketTerms& terms, absl::Time now);
 
-// One line of text, `panal1-` and base32.
+// What the text of a ticket begins with.
+inline constexpr char kTicketPrefix[] = "panal1-";
+
+// One line of text, kTicketPrefix and base32.
 std::string PrintTicket(const Ticket& ticket);
 // Inverse of PrintTicket; white space around the text does no harm. The result is UNVERIFIED: it is
 // whole, and its key is that of its grant; signatures and dates were not looked at. Error:

@@ -79,6 +79,9 @@ inline FactName NameOf(const Sha256Digest& id) {
   return name;
 }
 
+// What comes of a fact that is to be remembered. kFull: its quota is.
+enum class FactOutcome : uint8_t { kAdded, kKnown, kExpired, kFull };
+
 // Facts are shared by who spreads them, who stores them and who asks what they void.
 using FactPtr = std::shared_ptr<const VerifiedFact>;
 

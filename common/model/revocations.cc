@@ -78,6 +78,16 @@ bool Revocations::Counts(const VerifiedFact& fact) const {
   return !Find(fact.signer, &fact).has_value();
 }
 
+std::vector<FactPtr> Revocations::Voiding() const {
+  std::vector<FactPtr> facts;
+  const auto add = [&](const Named& named) {
+    facts.push_back(named.cascading != nullptr ? named.cascading : named.plain);
+  };
+  for (const auto& [peer, named] : peers_) add(named);
+  for (const auto& [serial, named] : grants_) add(named);
+  return facts;
+}
+
 std::vector<PeerId> Revocations::RedeemersOf(const Serial& ticket) const {
   auto it = redeemers_.find(ticket);
   if (it == redeemers_.end()) return {};

@@ -40,6 +40,9 @@ class Revocations {
   // Whether `fact`, one of these or another, counts.
   bool Counts(const VerifiedFact& fact) const;
 
+  // What voids something: of each target the fact that says most. Peers first, ascending, then grants.
+  std::vector<FactPtr> Voiding() const;
+
   // Peers that used the ticket, by the facts that count. Ascending.
   std::vector<PeerId> RedeemersOf(const Serial& ticket) const;
 

@@ -1,11 +1,12 @@
 #include "common/rpc/mesh_admission.h"
 
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/sha256.h"
 #include "common/base/status.h"
+#include "common/identity/fact.h"
 
 namespace panal {
 namespace {
@@ -54,12 +55,7 @@ absl::Status MeshAdmission::Recheck(const VerifiedCredential& credential) const 
 }
 
 absl::Status MeshAdmission::CheckRevocations(const std::vector<VerifiedGrant>& chain) const {
-  MutexLock lock(&mutex_);
-  const std::optional<Revocations::Cause> cause = revocations_.Check(chain);
-  if (!cause) return absl::OkStatus();
-  return Error(
-      ErrorReason::kCredentialRevoked,
-      absl::StrCat("the grant of peer ", chain[cause->place].subject.ToText(), " was revoked"));
+  return CheckNotRevoked(*revocations(), chain);
 }
 
 std::string MeshAdmission::credential() const {
@@ -72,9 +68,15 @@ void MeshAdmission::SetCredential(std::string credential) {
   credential_ = std::move(credential);
 }
 
-void MeshAdmission::SetRevocations(Revocations revocations) {
+void MeshAdmission::SetRevocations(std::shared_ptr<const Revocations> revocations) {
+  PANAL_CHECK(revocations != nullptr);
   MutexLock lock(&mutex_);
   revocations_ = std::move(revocations);
+}
+
+std::shared_ptr<const Revocations> MeshAdmission::revocations() const {
+  MutexLock lock(&mutex_);
+  return revocations_;
 }
 
 std::vector<CredentialPtr> MeshAdmission::Checked() const {

@@ -50,14 +50,17 @@ class MeshAdmission {
   absl::StatusOr<CredentialPtr> Check(absl::string_view credential, const PeerId& peer) const;
   // Whether what was admitted once still is. Errors: CREDENTIAL_EXPIRED, CREDENTIAL_REVOKED.
   absl::Status Recheck(const VerifiedCredential& credential) const;
-  // Whether none of the grants, of a credential or a ticket, was revoked. Error: CREDENTIAL_REVOKED.
+  // Whether none of the grants, of a credential or a ticket, was revoked. Error: CREDENTIAL_REVOKED,
+  // which says who was revoked, when and why.
   absl::Status CheckRevocations(const std::vector<VerifiedGrant>& chain) const;
 
   // What this peer shows.
   std::string credential() const;
   void SetCredential(std::string credential);
   // What is void from now on. Streams that are open: see MeshPort::Recheck.
-  void SetRevocations(Revocations revocations);
+  // REQUIRES: not null.
+  void SetRevocations(std::shared_ptr<const Revocations> revocations);
+  std::shared_ptr<const Revocations> revocations() const;
 
   // Credentials remembered, the most recently used first.
   std::vector<CredentialPtr> Checked() const;
@@ -66,7 +69,8 @@ class MeshAdmission {
   const AdmissionRules rules_;
   mutable Mutex mutex_;
   std::string credential_ ABSL_GUARDED_BY(mutex_);
-  Revocations revocations_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Revocations> revocations_ ABSL_GUARDED_BY(mutex_) =
+      std::make_shared<const Revocations>();
   // By SHA-256 of peer id and credential. Only valid ones are here.
   mutable LruCache<Sha256Digest, CredentialPtr> checked_ ABSL_GUARDED_BY(mutex_);
 };

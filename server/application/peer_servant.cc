@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -37,14 +38,39 @@ void FillNeighbor(const NeighborInfo& info, v1::Neighbor* neighbor) {
   neighbor->set_version(info.version);
 }
 
-void FillMember(const VerifiedCredential& credential, v1::Member* member) {
-  member->set_peer_id(credential.peer.ToText());
-  member->set_role(std::string(RoleName(credential.role)));
-  if (credential.chain.empty()) return;  // Of an open mesh.
-  const size_t size = credential.chain.size();
-  member->set_issuer(size == 1 ? "root" : credential.chain[size - 2].subject.ToText());
-  member->set_expires_s(absl::ToUnixSeconds(credential.not_after));
-  member->set_serial(Base32Encode(credential.serial()));
+void FillRevocation(const VerifiedFact& fact, v1::Revocation* filled) {
+  filled->set_by(fact.signer.empty() ? "root" : fact.signer.back().subject.ToText());
+  filled->set_time_s(absl::ToUnixSeconds(fact.time));
+  if (const auto* moved = std::get_if<MovedTo>(&fact.body)) {
+    filled->set_peer_id(moved->from.ToText());
+    if (const auto to = PeerIdOfPublicKey(moved->to)) filled->set_moved_to(to->ToText());
+    return;
+  }
+  const auto& revocation = std::get<Revocation>(fact.body);
+  filled->set_reason(revocation.reason);
+  filled->set_cascade(revocation.cascade);
+  if (const auto* peer = std::get_if<PeerId>(&revocation.target)) {
+    filled->set_peer_id(peer->ToText());
+  } else {
+    filled->set_serial(Base32Encode(std::get<Serial>(revocation.target)));
+  }
+}
+
+void FillMember(const KnownMember& known, v1::Member* member) {
+  if (known.peer) member->set_peer_id(known.peer->ToText());
+  member->set_serial(Base32Encode(known.serial));
+  if (known.out != nullptr) FillRevocation(*known.out, member->mutable_revocation());
+  if (known.credential == nullptr) return;
+  member->set_role(std::string(RoleName(known.credential->role)));
+  const std::vector<VerifiedGrant>& chain = known.credential->chain;
+  if (chain.empty()) return;  // Of an open mesh.
+  member->set_issuer(chain.size() == 1 ? "root" : chain[chain.size() - 2].subject.ToText());
+  member->set_expires_s(absl::ToUnixSeconds(known.credential->not_after));
+}
+
+// Where a listing goes on: peers come before grants of nobody known.
+std::string PositionOf(const KnownMember& member) {
+  return member.peer ? absl::StrCat("p", member.peer->view()) : absl::StrCat("s", member.serial);
 }
 
 }  // namespace
@@ -66,6 +92,7 @@ PeerServant::PeerServant(Dispatcher& dispatcher, const Router& router, Mesh& mes
   ForProgramsOnly();
   Unary("CreateTicket", WorkClass::kControl, &PeerServant::CreateTicket);
   AsyncUnary("JoinMesh", WorkClass::kControl, &PeerServant::JoinMesh);
+  AsyncUnary("Revoke", WorkClass::kControl, &PeerServant::Revoke);
   // Reads the disk: not among the calls that must answer while the disk is slow.
   Unary("Diagnose", WorkClass::kCalls, &PeerServant::Diagnose);
 }
@@ -200,17 +227,32 @@ absl::StatusOr<v1::ListMembersResponse> PeerServant::ListMembers(
   PANAL_ASSIGN_OR_RETURN(const int page_size, PageSizeOf(request.page_size()));
   PANAL_ASSIGN_OR_RETURN(const std::string after, DecodePageToken(kContext, request.page_token()));
   v1::ListMembersResponse response;
-  for (const VerifiedCredential& member : admission_.Members()) {
-    if (!after.empty() && member.peer.view() <= after) continue;
+  std::string position;
+  for (const KnownMember& member : admission_.Members()) {
+    if (!after.empty() && PositionOf(member) <= after) continue;
     if (response.members_size() == page_size) {
-      const auto& last = response.members(page_size - 1);
-      response.set_next_page_token(
-          EncodePageToken(kContext, PeerId::FromText(last.peer_id())->view()));
+      response.set_next_page_token(EncodePageToken(kContext, position));
       break;
     }
     FillMember(member, response.add_members());
+    position = PositionOf(member);
   }
   return response;
+}
+
+void PeerServant::Revoke(const CallHead& head, const v1::RevokeRequest& request,
+                         Responder<v1::RevokeResponse> respond) {
+  const RevocationOrder order{.target = request.target(),
+                              .reason = request.reason(),
+                              .cascade = !request.spare(),
+                              .fact = request.fact()};
+  admission_.Revoke(order, [respond](const absl::StatusOr<RevocationResult>& result) {
+    if (!result.ok()) return respond(result.status());
+    v1::RevokeResponse response;
+    FillRevocation(*result->fact, response.mutable_revocation());
+    response.set_already(result->already);
+    respond(response);
+  });
 }
 
 }  // namespace panal

@@ -36,6 +36,8 @@ class PeerServant final : public Servant {
                 Responder<v1::JoinMeshResponse> respond);
   absl::StatusOr<v1::ListMembersResponse> ListMembers(const CallHead& head,
                                                       const v1::ListMembersRequest& request);
+  void Revoke(const CallHead& head, const v1::RevokeRequest& request,
+              Responder<v1::RevokeResponse> respond);
 
   const Router& router_;
   Mesh& mesh_;

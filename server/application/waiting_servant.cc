@@ -1,5 +1,6 @@
 #include "server/application/waiting_servant.h"
 
+#include "absl/strings/match.h"
 #include "absl/time/time.h"
 
 namespace panal {
@@ -17,6 +18,11 @@ std::string RoleOf(const PeerStatus& status) {
 }
 
 }  // namespace
+
+bool IsForWaiting(absl::string_view method) {
+  return method == "/panal.v1.PeerObject/GetPeer" || method == "/panal.v1.PeerObject/JoinMesh" ||
+         absl::StartsWith(method, "/grpc.health.");
+}
 
 v1::GetPeerResponse DescribePeer(const PeerStatus& status) {
   v1::GetPeerResponse response;

@@ -24,6 +24,9 @@ class WaitingServant final : public Servant {
   Admission& admission_;
 };
 
+// Whether a peer that waits to be let in answers the method, a full name as in gRPC.
+bool IsForWaiting(absl::string_view method);
+
 // What a peer says of itself.
 v1::GetPeerResponse DescribePeer(const PeerStatus& status);
 

@@ -342,9 +342,10 @@ struct FactsLoaded {
   std::vector<FactPtr> facts;
 };
 
-// This peer made a fact, and stored it.
+// This peer made a fact, and stored it. Answered by FactAnswered with the same `token`.
 struct FactMade {
   FactPtr fact;
+  uint64_t token = 0;
 };
 
 // The answer to VerifyFacts: in their order, null where one is invalid.
@@ -540,7 +541,13 @@ struct StoreFacts {
   std::vector<FactPtr> facts;
 };
 
-// Facts that expired.
+// What came of a FactMade. kAdded: it is in effect and on its way to the neighbors.
+struct FactAnswered {
+  uint64_t token = 0;
+  FactOutcome outcome = FactOutcome::kAdded;
+};
+
+// Facts that expired, or that are not to be remembered after all.
 struct ForgetFacts {
   std::vector<FactPtr> facts;
 };
@@ -556,7 +563,7 @@ using Output =
                  RefreshOwnPages, NeighborUp, NeighborDown, RememberPeers, SearchHits, SearchDone,
                  PageSpread, Left, FrameRefused, MatchStanding, SubscriptionBegun, SubscriptionHits,
                  SubscriptionRound, SubscriptionEnded, BuildDigest, VerifyFacts, StoreFacts,
-                 ForgetFacts, FactsChanged>;
+                 ForgetFacts, FactsChanged, FactAnswered>;
 using Outputs = std::vector<Output>;
 
 // What the measurement says of the mesh. Never below what the active view proves.

@@ -6,6 +6,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/base/check.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/model/query.h"
@@ -15,6 +16,9 @@ namespace {
 
 // Caller name of this peer's own work, for fairness beside that of others.
 constexpr absl::string_view kOwnWork = "self";
+
+// Before facts are handed to the disk again that no worker would take. Guess.
+constexpr absl::Duration kFactsRetry = absl::Seconds(1);
 
 // Pages that a frame brings, each to be verified before the frame enters.
 std::vector<PagePtr> PagesOf(const Frame& frame) {
@@ -43,6 +47,13 @@ PageOutcome OutcomeOf(StorePageResult result) {
       return PageOutcome::kBodyMissing;
   }
   return PageOutcome::kFailed;
+}
+
+// Why a link ended or never came up, where people must know: one of the two was thrown out.
+void LogRevoked(const PeerId& peer, const absl::Status& why) {
+  if (ReasonOf(why) != ErrorReason::kCredentialRevoked) return;
+  LogLimited(LogLevel::kWarning, "link_refused",
+             {{"peer", peer.ToShortText()}, {"why", std::string(why.message())}});
 }
 
 }  // namespace
@@ -76,6 +87,7 @@ LinkEvents CoreDriver::MakeLinkEvents() {
   events.on_lost = [this](PeerId peer, absl::Status why) {
     Log(LogLevel::kDebug, "link_lost",
         {{"peer", peer.ToShortText()}, {"why", std::string(why.message())}});
+    LogRevoked(peer, why);
     {
       MutexLock lock(&mutex_);
       versions_.erase(peer);
@@ -86,6 +98,7 @@ LinkEvents CoreDriver::MakeLinkEvents() {
     metrics_.Count(Counter::kDialsFailed);
     Log(LogLevel::kDebug, "dial_failed",
         {{"peer", peer.ToShortText()}, {"why", std::string(why.message())}});
+    LogRevoked(peer, why);
     Post(DialFailed{peer});
   };
   events.on_frame = [this](PeerId from, Frame frame) { OnFrame(from, std::move(frame)); };
@@ -396,6 +409,66 @@ void CoreDriver::Perform(BuildDigest& output) {
   absl::Status queued = dispatcher_.Submit(WorkClass::kBulk, kOwnWork, std::move(task));
   if (!queued.ok()) Post(DigestBuilt{.token = token, .failed = true});
 }
+
+// --- Facts ---------------------------------------------------------------------------------------
+
+void CoreDriver::Perform(VerifyFacts& output) {
+  const uint64_t token = output.token;
+  const int cost = static_cast<int>(output.facts.size());
+  const std::string caller = CallerName(output.from);
+  auto task = [this, token, facts = std::move(output.facts)] {
+    Post(FactsVerified{token, facts_->Verify(facts, absl::Now())});
+  };
+  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, caller, std::move(task), cost);
+  if (!queued.ok()) Post(FactsVerified{.token = token, .failed = true});
+}
+
+void CoreDriver::Perform(StoreFacts& output) { KeepThenPost(std::move(output)); }
+
+// What the disk refuses is in effect all the same, and found again by digests after a restart.
+void CoreDriver::KeepThenPost(StoreFacts store) {
+  auto task = [this, store] {
+    const absl::Status kept = facts_->Keep(store.facts);
+    if (!kept.ok()) {
+      LogLimited(LogLevel::kError, "facts_not_kept", {{"why", std::string(kept.message())}});
+    }
+    Post(FactsStored{store.token});
+  };
+  absl::Status queued = dispatcher_.Submit(WorkClass::kControl, kOwnWork, std::move(task));
+  if (queued.ok()) return;
+  loop_.PostAfter(kFactsRetry, [this, store = std::move(store)] { KeepThenPost(store); });
+}
+
+void CoreDriver::Perform(ForgetFacts& output) {
+  auto task = [this, facts = std::move(output.facts)] {
+    const absl::Status forgotten = facts_->Forget(facts);
+    if (!forgotten.ok()) {
+      LogLimited(LogLevel::kError, "facts_not_forgotten",
+                 {{"why", std::string(forgotten.message())}});
+    }
+  };
+  // What stays is left out when facts are loaded.
+  dispatcher_.Submit(WorkClass::kControl, kOwnWork, std::move(task)).IgnoreError();
+}
+
+void CoreDriver::Perform(FactsChanged& output) { on_facts_changed_(std::move(output.revocations)); }
+
+void CoreDriver::TellFact(FactPtr fact, std::function<void(FactOutcome)> done) {
+  loop_.Post([this, fact = std::move(fact), done = std::move(done)]() mutable {
+    telling_[next_fact_] = std::move(done);
+    Handle(FactMade{std::move(fact), next_fact_++});
+  });
+}
+
+void CoreDriver::Perform(FactAnswered& output) {
+  const auto it = telling_.find(output.token);
+  PANAL_CHECK(it != telling_.end());
+  auto done = std::move(it->second);
+  telling_.erase(it);
+  done(output.outcome);
+}
+
+// -------------------------------------------------------------------------------------------------
 
 uint64_t CoreDriver::StartSearch(absl::string_view query, double recall, uint32_t limit,
                                  uint32_t enough, absl::Duration timeout, SearchHandlers handlers) {

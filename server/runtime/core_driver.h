@@ -14,13 +14,13 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/sync.h"
 #include "server/application/dispatcher.h"
 #include "server/application/mesh.h"
 #include "server/data/catalog/catalog.h"
 #include "server/processing/core.h"
+#include "server/runtime/fact_keeper.h"
 #include "server/runtime/frame_order.h"
 #include "server/runtime/links.h"
 #include "server/runtime/metrics.h"
@@ -41,6 +41,14 @@ class CoreDriver {
 
   void SetLinks(Links* links) { links_ = links; }
 
+  // Of an invite mesh: what keeps its facts, and what is called on the node loop with what they say
+  // together, whenever that changes. REQUIRES: AdmissionOptions::facts. Before Start.
+  void SetFacts(FactKeeper* keeper,
+                std::function<void(std::shared_ptr<const Revocations>)> changed) {
+    facts_ = keeper;
+    on_facts_changed_ = std::move(changed);
+  }
+
   // Feeds one input.
   void Post(Input input);
 
@@ -59,6 +67,10 @@ class CoreDriver {
   // The same before it returns: what was dirty is signed, indexed and on its way. Where signing
   // fails it is tried again later. Blocking (disk): call from a worker.
   void SignAndSpreadNow();
+
+  // Tells the mesh a fact that this peer made and keeps. `done` comes on the node loop: kAdded says
+  // that it is in effect here and on its way; of kFull and kExpired nothing is kept.
+  void TellFact(FactPtr fact, std::function<void(FactOutcome)> done);
 
   // Calls `left` on the node loop once every neighbor has closed its link, or had its time to.
   void LeaveMesh(std::function<void()> left);
@@ -125,14 +137,12 @@ class CoreDriver {
   void LearnContacts(const std::vector<Hit>& hits);
   void Perform(BuildDigest& output);
 
-  // Facts are not switched on yet (AdmissionOptions::facts), so that no core asks for these.
-  void Perform(VerifyFacts&) { PANAL_CHECK(false); }
-
-  void Perform(StoreFacts&) { PANAL_CHECK(false); }
-
-  void Perform(ForgetFacts&) { PANAL_CHECK(false); }
-
-  void Perform(FactsChanged&) { PANAL_CHECK(false); }
+  void Perform(VerifyFacts& output);
+  void Perform(StoreFacts& output);
+  void Perform(ForgetFacts& output);
+  void Perform(FactsChanged& output);
+  void Perform(FactAnswered& output);
+  void KeepThenPost(StoreFacts store);
 
   const PeerId self_;
   NodeLoop& loop_;
@@ -142,6 +152,8 @@ class CoreDriver {
   Metrics& metrics_;
   Links* links_ = nullptr;
   std::function<void(const PeerContact&, uint64_t)> sink_;
+  FactKeeper* facts_ = nullptr;
+  std::function<void(std::shared_ptr<const Revocations>)> on_facts_changed_;
   FrameOrder order_;
 
   // Owned by the node loop.
@@ -149,6 +161,8 @@ class CoreDriver {
   const std::unique_ptr<Core> core_;
   std::map<uint64_t, Search> searches_;
   std::map<uint64_t, SubscriptionHandlers> subscriptions_;
+  std::map<uint64_t, std::function<void(FactOutcome)>> telling_;  // Facts, by token.
+  uint64_t next_fact_ = 1;
   std::function<void()> on_left_;
 
   std::atomic<uint64_t> next_search_{1};

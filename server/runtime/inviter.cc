@@ -14,6 +14,7 @@ Inviter::Inviter(const Identity& identity, const MeshAdmission& admission, Catal
 
 absl::StatusOr<Issuer> Inviter::OwnIssuer() const {
   PANAL_ASSIGN_OR_RETURN(GrantChain chain, DecodeChain(admission_.credential()));
+  PANAL_RETURN_IF_ERROR(admission_.CheckRevocations(GrantsOf(chain)));
   return Issuer{identity_, std::move(chain)};
 }
 

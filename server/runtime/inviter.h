@@ -25,7 +25,7 @@ class Inviter {
   Inviter(const Identity& identity, const MeshAdmission& admission, Catalog& catalog,
           std::function<absl::Time()> now = absl::Now);
 
-  // A ticket of this peer. Errors: as of panal::IssueTicket.
+  // A ticket of this peer. Errors: as of panal::IssueTicket; CREDENTIAL_REVOKED (this peer's own).
   absl::StatusOr<Ticket> IssueTicket(const TicketTerms& terms);
 
   // The credential of a peer that shows a ticket of this peer's. A use is counted, durably, before it

@@ -3,11 +3,8 @@
 #include <sys/statvfs.h>
 
 #include <atomic>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -34,14 +31,17 @@
 #include "server/runtime/data_dir.h"
 #include "server/runtime/deadline_timer.h"
 #include "server/runtime/diagnosis.h"
+#include "server/runtime/fact_keeper.h"
 #include "server/runtime/fetcher.h"
 #include "server/runtime/inviter.h"
 #include "server/runtime/joiner.h"
+#include "server/runtime/member_list.h"
 #include "server/runtime/mesh_port.h"
 #include "server/runtime/metrics.h"
 #include "server/runtime/node_loop.h"
 #include "server/runtime/page_signer.h"
 #include "server/runtime/renewal.h"
+#include "server/runtime/revoker.h"
 #include "server/runtime/ticket_holder.h"
 
 namespace panal {
@@ -70,26 +70,6 @@ absl::Status NameSetting(const absl::Status& status, absl::string_view setting) 
   if (reason != ErrorReason::kPortTaken && reason != ErrorReason::kConfigInvalid) return status;
   return Error(reason, absl::StrCat(status.message(), "; choose another address with ", setting),
                MetadataOf(status));
-}
-
-absl::StatusOr<std::string> ReadTicketFile(const std::string& path) {
-  std::ifstream file(path);
-  // One character more than a ticket has: such a file holds none.
-  std::string text(kTicketTextSizeMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (!file.is_open() || file.bad()) {
-    return Error(ErrorReason::kConfigInvalid,
-                 absl::StrCat("--ticket-file ", path, " cannot be read"),
-                 {{"setting", "--ticket-file"}, {"value", path}});
-  }
-  return text;
-}
-
-// Whether a peer that waits to be let in answers the method.
-bool IsForWaiting(absl::string_view method) {
-  return method == "/panal.v1.PeerObject/GetPeer" || method == "/panal.v1.PeerObject/JoinMesh" ||
-         absl::StartsWith(method, "/grpc.health.");
 }
 
 class NodeImpl;
@@ -175,7 +155,9 @@ class NodeImpl final : public Node, public Mesh, public Admission {
   absl::StatusOr<Ticket> CreateTicket(Role role, uint32_t uses, absl::Duration lifetime) override;
   absl::StatusOr<std::string> Renew(absl::string_view credential, const PeerId& peer) override;
   void JoinMesh(absl::string_view ticket, std::function<void(absl::Status)> done) override;
-  std::vector<VerifiedCredential> Members() override;
+  std::vector<KnownMember> Members() override;
+  void Revoke(const RevocationOrder& order,
+              std::function<void(absl::StatusOr<RevocationResult>)> done) override;
 
   std::vector<Finding> Diagnose() override {
     return DiagnosePeer(Status(), options_, joiner_->Failures(), *catalog_, *blocks_,
@@ -198,6 +180,7 @@ class NodeImpl final : public Node, public Mesh, public Admission {
   absl::Status OpenInMesh();
   absl::Status OpenData();
   absl::Status OpenMesh();
+  absl::Status OpenFacts();
   absl::Status OpenObjects();
   absl::Status OpenListeners();
   absl::Status Begin();
@@ -213,6 +196,7 @@ class NodeImpl final : public Node, public Mesh, public Admission {
   std::vector<JoinAddress> JoinAddresses() const;
   void WatchAdmission();
   void Renewed(const std::string& credential);
+  void FactsChanged(std::shared_ptr<const Revocations> revocations);
   CredentialPtr own_credential() const;
 
   bool is_open() const { return options_.policy == "open"; }
@@ -254,6 +238,8 @@ class NodeImpl final : public Node, public Mesh, public Admission {
   NodeLoop loop_;
   const std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<CoreDriver> driver_;
+  std::unique_ptr<FactKeeper> facts_;  // This and the revoker: null in an open mesh.
+  std::unique_ptr<Revoker> revoker_;
   std::unique_ptr<Contacts> contacts_;
   std::unique_ptr<Inviter> inviter_;
   std::unique_ptr<MeshPort> mesh_port_;
@@ -294,8 +280,11 @@ absl::Status NodeImpl::OpenData() {
 
 absl::Status NodeImpl::OpenMesh() {
   const PeerId& self = identity_->peer_id();
-  driver_ = std::make_unique<CoreDriver>(self, options_.core, RandomSeedFromSystem(), loop_,
-                                         *dispatcher_, *catalog_, *signer_, metrics_);
+  CoreOptions core = options_.core;
+  core.admission.facts = !is_open();
+  driver_ = std::make_unique<CoreDriver>(self, core, RandomSeedFromSystem(), loop_, *dispatcher_,
+                                         *catalog_, *signer_, metrics_);
+  PANAL_RETURN_IF_ERROR(OpenFacts());
   contacts_ = std::make_unique<Contacts>(PeerContact{self, {}}, *driver_, *catalog_, *dispatcher_);
   driver_->SetContactSink(
       [this](const PeerContact& contact, uint64_t version) { contacts_->Learn(contact, version); });
@@ -618,16 +607,38 @@ absl::StatusOr<std::string> NodeImpl::Renew(absl::string_view credential, const 
   return Error(ErrorReason::kNotPermitted, "credentials of an open mesh do not expire");
 }
 
-std::vector<VerifiedCredential> NodeImpl::Members() {
-  std::map<PeerId, CredentialPtr> newest = {{identity_->peer_id(), own_credential()}};
-  for (const CredentialPtr& credential : admission_->Checked()) {
-    if (!admission_->Recheck(*credential).ok()) continue;
-    CredentialPtr& known = newest[credential->peer];
-    if (known == nullptr || known->not_after < credential->not_after) known = credential;
-  }
-  std::vector<VerifiedCredential> members;
-  for (const auto& [peer, credential] : newest) members.push_back(*credential);
-  return members;
+std::vector<KnownMember> NodeImpl::Members() {
+  return ListKnownMembers(*admission_, own_credential());
+}
+
+void NodeImpl::Revoke(const RevocationOrder& order,
+                      std::function<void(absl::StatusOr<RevocationResult>)> done) {
+  if (revoker_ != nullptr) return revoker_->Revoke(order, done);
+  done(Error(ErrorReason::kNotPermitted,
+             "an open mesh throws nobody out: whoever knows its name may join"));
+}
+
+// On the node loop.
+void NodeImpl::FactsChanged(std::shared_ptr<const Revocations> revocations) {
+  admission_->SetRevocations(std::move(revocations));
+  mesh_port_->Recheck();
+  const absl::Status own = admission_->CheckRevocations(own_credential()->chain);
+  if (own.ok()) return;
+  LogLimited(LogLevel::kError, "revoked", {{"why", std::string(own.message())}});
+}
+
+// Before the mesh port opens: nobody who was revoked is let in meanwhile.
+absl::Status NodeImpl::OpenFacts() {
+  if (is_open()) return absl::OkStatus();
+  facts_ = std::make_unique<FactKeeper>(admission_->mesh(), *catalog_);
+  PANAL_ASSIGN_OR_RETURN(std::vector<FactPtr> known, facts_->Load());
+  admission_->SetRevocations(std::make_shared<const Revocations>(known));
+  driver_->SetFacts(facts_.get(), [this](auto changed) { FactsChanged(std::move(changed)); });
+  driver_->Post(FactsLoaded{std::move(known)});
+  revoker_ = std::make_unique<Revoker>(
+      *identity_, *admission_, *facts_,
+      [this](FactPtr fact, auto done) { driver_->TellFact(std::move(fact), std::move(done)); });
+  return absl::OkStatus();
 }
 
 CredentialPtr NodeImpl::own_credential() const {
@@ -764,16 +775,7 @@ void NodeImpl::Stop() {
   loop_.Stop();
 }
 
-// A JSON string: ids and addresses hold nothing that must be escaped.
-std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\""); }
-
 }  // namespace
-
-std::string NodeAddresses::ReadyLine() const {
-  return absl::StrCat("ready {\"peer_id\":", Quoted(peer_id.ToText()), ",\"api\":", Quoted(api),
-                      ",\"mesh\":", mesh.empty() ? "null" : Quoted(mesh),
-                      ",\"http\":", http.empty() ? "null" : Quoted(http), "}");
-}
 
 absl::StatusOr<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   PANAL_RETURN_IF_ERROR(options.Validate());

@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <fstream>
 #include <memory>
 #include <utility>
 
@@ -83,6 +84,20 @@ class Redemption final : public std::enable_shared_from_this<Redemption> {
 };
 
 }  // namespace
+
+absl::StatusOr<std::string> ReadTicketFile(const std::string& path) {
+  std::ifstream file(path);
+  // One character more than a ticket has: such a file holds none.
+  std::string text(kTicketTextSizeMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (!file.is_open() || file.bad()) {
+    return Error(ErrorReason::kConfigInvalid,
+                 absl::StrCat("--ticket-file ", path, " cannot be read"),
+                 {{"setting", "--ticket-file"}, {"value", path}});
+  }
+  return text;
+}
 
 bool MayAskAgain(const absl::Status& refusal) {
   switch (ReasonOf(refusal)) {

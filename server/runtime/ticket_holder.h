@@ -18,6 +18,10 @@ inline constexpr absl::Duration kAskTimeout = absl::Seconds(10);
 // Whether asking again later, without doing anything else, may help.
 bool MayAskAgain(const absl::Status& refusal);
 
+// What the file holds: a ticket, or something else of at most kTicketTextSizeMax characters and one.
+// Error: CONFIG_INVALID.
+absl::StatusOr<std::string> ReadTicketFile(const std::string& path);
+
 // Asks one contact after the other, each over a connection that takes its peer id only, until one
 // lets this peer in. The membership is checked: it is this peer's, in the ticket's mesh. `done`
 // comes once, on any thread. Errors: what the last contact refused with, but a refusal for good

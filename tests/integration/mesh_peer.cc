@@ -33,9 +33,14 @@ MeshPeer::MeshPeer(const Options& options, const Identity& identity)
   };
   auto port = MeshPort::Open(
       {.listen = options.listen, .join = options.join, .probes_max = options.probes_max}, identity_,
-      admission_, options.hello, std::move(events), [](CallPtr) {}, files_, *dispatcher_,
-      [](const PeerId&, std::function<void(absl::StatusOr<PeerContact>)> done) {
-        done(Error(ErrorReason::kPeerUnknown, "nobody is known"));
+      admission_, options.hello, std::move(events), options.route, files_, *dispatcher_,
+      [this](const PeerId& peer, std::function<void(absl::StatusOr<PeerContact>)> done) {
+        absl::StatusOr<PeerContact> found = Error(ErrorReason::kPeerUnknown, "nobody is known");
+        {
+          MutexLock lock(&mutex_);
+          if (const auto it = known_.find(peer); it != known_.end()) found = it->second;
+        }
+        done(found);
       });
   PANAL_CHECK(port.ok());
   port_ = std::move(*port);
@@ -44,6 +49,11 @@ MeshPeer::MeshPeer(const Options& options, const Identity& identity)
 MeshPeer::~MeshPeer() {
   Stop();
   dispatcher_->Stop();
+}
+
+void MeshPeer::Know(const PeerContact& peer) {
+  MutexLock lock(&mutex_);
+  known_[peer.id] = peer;
 }
 
 void MeshPeer::Stop() { port_->Shutdown(); }

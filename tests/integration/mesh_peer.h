@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,7 @@ class MeshPeer {
     std::string listen = "127.0.0.1:0";
     Hello hello;
     int probes_max = kProbesMax;
+    std::function<void(CallPtr)> route = [](CallPtr) {};
   };
 
   MeshPeer() : MeshPeer(Options()) {}
@@ -58,6 +60,9 @@ class MeshPeer {
   MeshPort& port() { return *port_; }
 
   MeshAdmission& admission() { return admission_; }
+
+  // From now on calls to `peer` find it.
+  void Know(const PeerContact& peer);
 
   // Shuts the port down.
   void Stop();
@@ -82,6 +87,7 @@ class MeshPeer {
   mutable Mutex mutex_;
   Condition changed_;
   std::vector<LinkEvent> events_ ABSL_GUARDED_BY(mutex_);
+  std::map<PeerId, PeerContact> known_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<MeshPort> port_;
 };
 

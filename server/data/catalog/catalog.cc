@@ -6,6 +6,7 @@
 #include "server/data/catalog/catalog_impl.h"
 #include "server/data/catalog/codec.h"
 #include "server/data/catalog/contents.h"
+#include "server/data/catalog/facts.h"
 #include "server/data/catalog/kept_pages.h"
 #include "server/data/catalog/own_pages.h"
 #include "server/data/catalog/peers.h"
@@ -272,6 +273,19 @@ absl::StatusOr<bool> SqliteCatalog::RedeemTicket(const TicketUse& use, absl::Tim
   return WithWriter<bool>(writer_, JobKind::kAdds, [&](Connection& db) {
     return catalog::RedeemTicket(db, use, ToMs(now));
   });
+}
+
+absl::Status SqliteCatalog::KeepFacts(const std::vector<FactPtr>& facts) {
+  return writer_.Write([&](Connection& db) { return catalog::KeepFacts(db, facts); });
+}
+
+absl::Status SqliteCatalog::ForgetFacts(const std::vector<Sha256Digest>& ids) {
+  return writer_.Write([&](Connection& db) { return catalog::ForgetFacts(db, ids); },
+                       JobKind::kRemoves);
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteCatalog::KeptFacts() {
+  return WithReader<std::vector<std::string>>(readers_, catalog::KeptFacts);
 }
 
 absl::Status SqliteCatalog::CheckIntegrity() {

@@ -26,6 +26,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/ids.h"
+#include "common/model/fact.h"
 #include "common/model/grant.h"
 #include "common/model/manifest.h"
 #include "common/model/page.h"
@@ -249,6 +250,14 @@ class Catalog {
   // Counts a use of a ticket that this peer issued. False, and nothing counted: it is used up. The same
   // peer again: true, and no further use.
   virtual absl::StatusOr<bool> RedeemTicket(const TicketUse& use, absl::Time now) = 0;
+
+  // --- Facts of an invite mesh -------------------------------------------------------------------
+  // Keeps facts, committed together. One that is kept already: nothing.
+  virtual absl::Status KeepFacts(const std::vector<FactPtr>& facts) = 0;
+  // Committed together. One that is not kept: nothing.
+  virtual absl::Status ForgetFacts(const std::vector<Sha256Digest>& ids) = 0;
+  // The bytes of all, ascending ids.
+  virtual absl::StatusOr<std::vector<std::string>> KeptFacts() = 0;
 
   // --- Settings kept between runs ----------------------------------------------------------------
   virtual absl::Status SetValue(absl::string_view key, absl::string_view value) = 0;

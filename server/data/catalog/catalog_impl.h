@@ -65,6 +65,11 @@ class SqliteCatalog final : public Catalog {
 
   absl::Status SetValue(absl::string_view key, absl::string_view value) override;
   absl::StatusOr<bool> RedeemTicket(const TicketUse& use, absl::Time now) override;
+
+  absl::Status KeepFacts(const std::vector<FactPtr>& facts) override;
+  absl::Status ForgetFacts(const std::vector<Sha256Digest>& ids) override;
+  absl::StatusOr<std::vector<std::string>> KeptFacts() override;
+
   absl::StatusOr<std::optional<std::string>> GetValue(absl::string_view key) override;
 
   absl::Status CheckIntegrity() override;

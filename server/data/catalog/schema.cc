@@ -2,7 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "server/data/catalog/tokenizer.h"
 
@@ -63,6 +66,9 @@ CREATE TABLE redemption(
   PRIMARY KEY(ticket, peer)) WITHOUT ROWID;
 CREATE INDEX redemption_end ON redemption(forget_ms);
 
+-- What all peers of the invite mesh must remember, as it was signed.
+CREATE TABLE fact(id BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
+
 -- Signed pages, own and kept. `records`: keys of the records in the order of the body.
 CREATE TABLE page(
   key INTEGER PRIMARY KEY, publisher BLOB NOT NULL, number INTEGER NOT NULL,
@@ -118,6 +124,15 @@ CREATE TABLE redemption(
   PRIMARY KEY(ticket, peer)) WITHOUT ROWID;
 CREATE INDEX redemption_end ON redemption(forget_ms);
 )sql";
+
+// From version 4: facts.
+constexpr char kFromVersion4[] = R"sql(
+CREATE TABLE fact(id BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
+)sql";
+
+// What makes a database of version 1, 2, … current, in order.
+constexpr const char* kMigrations[] = {kFromVersion1, kFromVersion2, kFromVersion3, kFromVersion4};
+static_assert(std::size(kMigrations) == kSchemaVersion - 1);
 
 absl::Status Configure(Connection& connection, int cache_kib) {
   PANAL_RETURN_IF_ERROR(RegisterTokenizer(connection));
@@ -193,15 +208,11 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenDatabase(const std::string& path
       connection->RunScript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA "
                             "journal_size_limit = 67108864;"));
   if (version == 0) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kTables));
-  if (version == 1) {
-    PANAL_RETURN_IF_ERROR(MakeCurrent(
-        *connection, absl::StrCat(kFromVersion1, kFromVersion2, kFromVersion3).c_str()));
-  }
-  if (version == 2) {
+  if (version > 0 && version < kSchemaVersion) {
+    const auto* from = std::begin(kMigrations) + (version - 1);
     PANAL_RETURN_IF_ERROR(
-        MakeCurrent(*connection, absl::StrCat(kFromVersion2, kFromVersion3).c_str()));
+        MakeCurrent(*connection, absl::StrJoin(from, std::end(kMigrations), "").c_str()));
   }
-  if (version == 3) PANAL_RETURN_IF_ERROR(MakeCurrent(*connection, kFromVersion3));
   return connection;
 }
 

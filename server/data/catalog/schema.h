@@ -12,7 +12,7 @@ namespace panal::catalog {
 
 // PRAGMA user_version of the tables below. A database with a higher one is refused
 // (DATA_DIR_TOO_NEW).
-inline constexpr int64_t kSchemaVersion = 4;
+inline constexpr int64_t kSchemaVersion = 5;
 // PRAGMA application_id: "Panl". Tells a catalog from another program's database.
 inline constexpr int64_t kApplicationId = 0x50616e6c;
 // Bytes of a database up to which every opening checks it; larger ones only after an unclean stop,

@@ -48,7 +48,7 @@ static_assert(kFactQuotas[0].facts + kFactQuotas[1].facts + kFactQuotas[2].facts
 
 class FactSet {
  public:
-  enum class Outcome : uint8_t { kAdded, kKnown, kExpired, kFull };
+  using Outcome = FactOutcome;
 
   // REQUIRES: not null.
   Outcome Add(const FactPtr& fact, absl::Time now);

@@ -30,9 +30,14 @@ void FactSpreader::OnLoaded(const FactsLoaded& loaded, absl::Time now, Outputs& 
 }
 
 void FactSpreader::OnMade(const FactMade& made, absl::Time now, Outputs& outputs) {
-  if (facts_.Add(made.fact, now) != FactSet::Outcome::kAdded) return;
-  TellChange(outputs);
-  SendToAllBut(PeerId(), {made.fact}, outputs);
+  const FactOutcome outcome = facts_.Add(made.fact, now);
+  if (outcome == FactOutcome::kAdded) {
+    TellChange(outputs);
+    SendToAllBut(PeerId(), {made.fact}, outputs);
+  } else if (outcome != FactOutcome::kKnown) {
+    outputs.push_back(ForgetFacts{{made.fact}});
+  }
+  outputs.push_back(FactAnswered{made.token, outcome});
 }
 
 void FactSpreader::TellChange(Outputs& outputs) {

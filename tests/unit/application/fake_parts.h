@@ -288,6 +288,9 @@ class MockCatalog : public Catalog {
   MOCK_METHOD(absl::Status, SetPeerRecord, (const Record&), (override));
   MOCK_METHOD(absl::Status, MarkAllPagesDirty, (), (override));
   MOCK_METHOD(absl::StatusOr<bool>, RedeemTicket, (const TicketUse&, absl::Time), (override));
+  MOCK_METHOD(absl::Status, KeepFacts, (const std::vector<FactPtr>&), (override));
+  MOCK_METHOD(absl::Status, ForgetFacts, (const std::vector<Sha256Digest>&), (override));
+  MOCK_METHOD(absl::StatusOr<std::vector<std::string>>, KeptFacts, (), (override));
   MOCK_METHOD(absl::StatusOr<std::vector<DirtyPage>>, DirtyPages, (int), (override));
   MOCK_METHOD(absl::Status, StoreOwnPage, (const Page&), (override));
   MOCK_METHOD(absl::StatusOr<std::vector<PagePtr>>, OwnPages, (const PeerId&, int64_t, int),

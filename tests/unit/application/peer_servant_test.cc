@@ -26,7 +26,18 @@ class NoAdmission final : public Admission {
     done(Refusal());
   }
 
-  std::vector<VerifiedCredential> Members() override { return {}; }
+  std::vector<KnownMember> Members() override { return members; }
+
+  void Revoke(const RevocationOrder& order,
+              std::function<void(absl::StatusOr<RevocationResult>)> done) override {
+    ordered = order;
+    if (revoked.fact == nullptr) return done(Refusal());
+    done(revoked);
+  }
+
+  std::vector<KnownMember> members;
+  RevocationOrder ordered;
+  RevocationResult revoked;
 
  private:
   static absl::Status Refusal() { return Error(ErrorReason::kNotPermitted, "this mesh is open"); }
@@ -178,6 +189,70 @@ TEST_F(PeerServantTest, ReportsTheWorstFindingFirst) {
   EXPECT_EQ(response.findings(0).advice(), "free some");
   EXPECT_EQ(response.findings(1).severity(), "warning");
   EXPECT_EQ(response.findings(2).severity(), "ok");
+}
+
+FactPtr RevocationBy(const std::optional<PeerId>& signer, const FactBody& body) {
+  auto fact = std::make_shared<VerifiedFact>();
+  fact->body = body;
+  fact->time = absl::FromUnixSeconds(1000);
+  if (signer) fact->signer = {{.subject = *signer}};
+  return fact;
+}
+
+TEST_F(PeerServantTest, RevokesAndSaysWhatIsInEffect) {
+  v1::RevokeRequest request;
+  request.set_target("abc");
+  request.set_reason("gone");
+  request.set_spare(true);
+  request.set_fact("signed");
+  EXPECT_EQ(Refusal("/panal.v1.PeerObject/Revoke", request), "NOT_PERMITTED");
+  EXPECT_EQ(admission.ordered.target, "abc");
+  EXPECT_EQ(admission.ordered.reason, "gone");
+  EXPECT_FALSE(admission.ordered.cascade);
+  EXPECT_EQ(admission.ordered.fact, "signed");
+
+  admission.revoked = {RevocationBy(TestPeer(2), Revocation{TestPeer(3), true, "why"}), true};
+  const auto response = Ask<v1::RevokeResponse>("/panal.v1.PeerObject/Revoke", request);
+
+  EXPECT_TRUE(response.already());
+  EXPECT_EQ(response.revocation().peer_id(), TestPeer(3).ToText());
+  EXPECT_EQ(response.revocation().by(), TestPeer(2).ToText());
+  EXPECT_EQ(response.revocation().time_s(), 1000);
+  EXPECT_EQ(response.revocation().reason(), "why");
+  EXPECT_TRUE(response.revocation().cascade());
+}
+
+TEST_F(PeerServantTest, ListsMembersAndWhoIsOutInPages) {
+  const Serial serial(kSerialSize, 's');
+  auto credential = std::make_shared<VerifiedCredential>();
+  credential->peer = TestPeer(1);
+  credential->role = Role::kMember;
+  credential->chain = {{.subject = TestPeer(1)}};
+  credential->not_after = absl::FromUnixSeconds(2000);
+  admission.members = {
+      {.peer = TestPeer(1), .serial = serial, .credential = credential},
+      {.peer = TestPeer(2), .out = RevocationBy({}, Revocation{TestPeer(2), false, "gone"})},
+      {.serial = serial, .out = RevocationBy(TestPeer(1), Revocation{serial})}};
+  v1::ListMembersRequest request;
+  request.set_page_size(1);
+  std::vector<v1::Member> members;
+  do {
+    const auto page = Ask<v1::ListMembersResponse>("/panal.v1.PeerObject/ListMembers", request);
+    ASSERT_THAT(page.members(), SizeIs(1));
+    members.push_back(page.members(0));
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+
+  ASSERT_THAT(members, SizeIs(3));
+  EXPECT_EQ(members[0].role(), "member");
+  EXPECT_EQ(members[0].issuer(), "root");
+  EXPECT_EQ(members[0].expires_s(), 2000);
+  EXPECT_FALSE(members[0].has_revocation());
+  EXPECT_EQ(members[1].role(), "");
+  EXPECT_EQ(members[1].revocation().by(), "root");
+  EXPECT_FALSE(members[1].revocation().cascade());
+  EXPECT_EQ(members[2].peer_id(), "");
+  EXPECT_EQ(members[2].serial(), members[2].revocation().serial());
 }
 
 TEST_F(PeerServantTest, LeavesTheStreamsBetweenPeersOut) {

@@ -308,7 +308,7 @@ TEST(CheckNotRevoked, RefusesThePeerItself) {
           After(Revocation{.target = target, .cascade = cascade, .reason = "stolen"},
                 ChainBegunAt(kTestNow - kDay));
       ExpectError(status, ErrorReason::kCredentialRevoked,
-                  TestPeer('d').ToText() + ", was revoked at 2027-01-15 08:00:00 UTC: stolen");
+                  TestPeer('d').ToText() + " was revoked at 2027-01-15 08:00:00 UTC: stolen");
     }
   }
 }

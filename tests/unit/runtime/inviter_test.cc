@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/base/sha256.h"
 #include "common/base/status.h"
 #include "tests/support/catalog_support.h"
 #include "tests/unit/identity/invite_chain.h"
@@ -127,6 +128,49 @@ TEST_F(InviterTest, AMemberIssuesNothing) {
             ErrorReason::kNotPermitted);
   EXPECT_EQ(ReasonOf(member.Renew(admission.credential(), TestPeer('b')).status()),
             ErrorReason::kNotPermitted);
+}
+
+// What `said`, all by the root at this time, voids from now on.
+std::shared_ptr<const Revocations> After(const std::vector<Revocation>& said) {
+  std::vector<FactPtr> facts;
+  for (const Revocation& revocation : said) {
+    auto fact = std::make_shared<VerifiedFact>();
+    fact->id = Sha256(std::string(1, static_cast<char>(facts.size())));
+    fact->body = revocation;
+    fact->time = kTestNow;
+    facts.push_back(std::move(fact));
+  }
+  return std::make_shared<const Revocations>(std::move(facts));
+}
+
+TEST_F(InviterTest, LetsNobodyInAndRenewsNothingThatWasRevoked) {
+  const Ticket ticket = MakeTicket({.uses = 5});
+  const absl::StatusOr<std::string> credential = inviter_.LetIn(AttemptOf('j', ticket));
+  ASSERT_TRUE(credential.ok());
+
+  admission_.SetRevocations(After({{.target = TestPeer('j')}}));
+  EXPECT_EQ(ReasonOf(inviter_.Renew(*credential, TestPeer('j')).status()),
+            ErrorReason::kCredentialRevoked);
+  EXPECT_EQ(Refusal(AttemptOf('j', ticket)), ErrorReason::kCredentialRevoked);
+  EXPECT_TRUE(inviter_.LetIn(AttemptOf('k', ticket)).ok());
+
+  admission_.SetRevocations(After({{.target = ticket.chain.grants.back().serial}}));
+  EXPECT_EQ(Refusal(AttemptOf('k', ticket)), ErrorReason::kCredentialRevoked);
+  EXPECT_TRUE(inviter_.Renew(*credential, TestPeer('j')).ok());
+}
+
+TEST_F(InviterTest, LetsNobodyInOnceItWasRevokedItself) {
+  const Ticket ticket = MakeTicket({.uses = 5});
+  const absl::StatusOr<std::string> credential = inviter_.LetIn(AttemptOf('j', ticket));
+  ASSERT_TRUE(credential.ok());
+
+  admission_.SetRevocations(After({{.target = TestPeer('a'), .cascade = false}}));
+
+  EXPECT_EQ(ReasonOf(inviter_.IssueTicket({.mesh_name = "lab"}).status()),
+            ErrorReason::kCredentialRevoked);
+  EXPECT_EQ(Refusal(AttemptOf('k', ticket)), ErrorReason::kCredentialRevoked);
+  EXPECT_EQ(ReasonOf(inviter_.Renew(*credential, TestPeer('j')).status()),
+            ErrorReason::kCredentialRevoked);
 }
 
 }  // namespace

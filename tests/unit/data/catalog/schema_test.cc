@@ -45,13 +45,13 @@ void Execute(const std::string& path, const char* sql) {
 TEST(Open, RefusesADatabaseOfANewerVersion) {
   TempDir dir;
   OpenOrDie(OptionsIn(dir));
-  Execute(PathIn(dir), "PRAGMA user_version = 5");
+  Execute(PathIn(dir), "PRAGMA user_version = 6");
 
   absl::Status status = Catalog::Open(OptionsIn(dir)).status();
 
   EXPECT_EQ(ReasonOf(status), ErrorReason::kDataDirTooNew);
-  EXPECT_THAT(status.message(), HasSubstr("schema version 5"));
-  EXPECT_EQ(MetadataOf(status)["supported"], "4");
+  EXPECT_THAT(status.message(), HasSubstr("schema version 6"));
+  EXPECT_EQ(MetadataOf(status)["supported"], "5");
 }
 
 TEST(Open, BringsADatabaseOfVersionOneUpToDate) {
@@ -69,7 +69,8 @@ TEST(Open, BringsADatabaseOfVersionOneUpToDate) {
   }
   Execute(PathIn(dir),
           "DROP INDEX record_arrived; ALTER TABLE record DROP COLUMN arrived_ms; "
-          "DROP TABLE kept_content; DROP TABLE redemption; PRAGMA user_version = 1");
+          "DROP TABLE kept_content; DROP TABLE redemption; DROP TABLE fact; "
+          "PRAGMA user_version = 1");
 
   auto catalog = OpenOrDie(OptionsIn(dir));
 
@@ -90,7 +91,7 @@ TEST(Open, BringsADatabaseOfVersionTwoUpToDate) {
   }
   Execute(PathIn(dir),
           "DROP INDEX record_arrived; ALTER TABLE record DROP COLUMN arrived_ms; "
-          "DROP TABLE redemption; PRAGMA user_version = 2");
+          "DROP TABLE redemption; DROP TABLE fact; PRAGMA user_version = 2");
 
   auto catalog = OpenOrDie(OptionsIn(dir));
 
@@ -107,13 +108,23 @@ TEST(Open, BringsADatabaseOfVersionTwoUpToDate) {
 TEST(Open, BringsADatabaseOfVersionThreeUpToDate) {
   TempDir dir;
   OpenOrDie(OptionsIn(dir));
-  Execute(PathIn(dir), "DROP TABLE redemption; PRAGMA user_version = 3");
+  Execute(PathIn(dir), "DROP TABLE redemption; DROP TABLE fact; PRAGMA user_version = 3");
 
   auto catalog = OpenOrDie(OptionsIn(dir));
 
   EXPECT_TRUE(*catalog->RedeemTicket(
       {.ticket = "0123456789abcdef", .peer = Peer("one"), .forget_at = kNow + absl::Hours(1)},
       kNow));
+}
+
+TEST(Open, BringsADatabaseOfVersionFourUpToDate) {
+  TempDir dir;
+  OpenOrDie(OptionsIn(dir));
+  Execute(PathIn(dir), "DROP TABLE fact; PRAGMA user_version = 4");
+
+  auto catalog = OpenOrDie(OptionsIn(dir));
+
+  EXPECT_TRUE(catalog->KeptFacts()->empty());
 }
 
 TEST(Open, RefusesAnotherProgramsDatabase) {

@@ -60,6 +60,8 @@ std::vector<FactPtr> SomeFacts(uint32_t count) {
   return facts;
 }
 
+constexpr uint64_t kMadeToken = 77;
+
 class FactSpreaderTest : public testing::Test {
  protected:
   FactSpreaderTest() {
@@ -98,7 +100,14 @@ class FactSpreaderTest : public testing::Test {
   }
 
   Outputs Made(const FactPtr& fact) {
-    return Do([&](Outputs& outputs) { spreader_.OnMade({fact}, now_, outputs); });
+    return Do([&](Outputs& outputs) { spreader_.OnMade({fact, kMadeToken}, now_, outputs); });
+  }
+
+  static FactOutcome AnswerIn(const Outputs& outputs) {
+    const auto answers = All<FactAnswered>(outputs);
+    EXPECT_THAT(answers, SizeIs(1));
+    EXPECT_EQ(answers.at(0).token, kMadeToken);
+    return answers.at(0).outcome;
   }
 
   // Verifies and stores what `outputs` ask for, which is all of `facts`.
@@ -139,7 +148,25 @@ TEST_F(FactSpreaderTest, SendsWhatThisPeerMadeToEveryLinkAndSaysWhatCounts) {
   const auto changed = All<FactsChanged>(outputs);
   ASSERT_THAT(changed, SizeIs(1));
   EXPECT_TRUE(changed[0].revocations->Check({{.subject = FactPeer(1'000'001)}}).has_value());
-  EXPECT_THAT(Made(fact), IsEmpty());
+  EXPECT_EQ(AnswerIn(outputs), FactOutcome::kAdded);
+  const Outputs again = Made(fact);
+  EXPECT_THAT(again, SizeIs(1));
+  EXPECT_EQ(AnswerIn(again), FactOutcome::kKnown);
+}
+
+TEST_F(FactSpreaderTest, TellsItsMakerThatAFactFoundItsQuotaFullOrHasExpired) {
+  const auto most = static_cast<uint32_t>(kFactQuotas[2].per_signer);
+  for (uint32_t i = 0; i < most; ++i) Made(TestFact(1, MovedTo{}, i));
+
+  for (const auto& [fact, outcome] :
+       {std::pair(TestFact(1, MovedTo{}, most), FactOutcome::kFull),
+        std::pair(TestFact(2, MovedTo{}, 0, absl::ZeroDuration()), FactOutcome::kExpired)}) {
+    const Outputs outputs = Made(fact);
+
+    ASSERT_THAT(outputs, SizeIs(2));
+    EXPECT_THAT(All<ForgetFacts>(outputs)[0].facts, ElementsAre(fact));
+    EXPECT_EQ(AnswerIn(outputs), outcome);
+  }
 }
 
 TEST_F(FactSpreaderTest, VerifiesThenCountsAndStoresThenSendsOn) {
