@@ -106,8 +106,7 @@ TEST(FactScenarios, BothSidesOfACutAgreeOnceItHeals) {
   const absl::Time healed = sim.now();
 
   EXPECT_TRUE(sim.RunUntil([&] { return AllAgree(sim); }, absl::Minutes(4)));
-  std::printf("agree %d s after the cut healed\n",
-              static_cast<int>(absl::ToInt64Seconds(sim.now() - healed)));
+  std::printf("agree %.3f s after the cut healed\n", absl::ToDoubleSeconds(sim.now() - healed));
   // The earlier of the two counts; what the other said since does not.
   EXPECT_TRUE(AllKnow(sim, peers[60]));
   for (PeerIndex peer : sim.Live()) {

@@ -16,39 +16,60 @@ FactSet::Signer FactSet::SignerOf(const VerifiedFact& fact) {
   return {FactKind::kRedemption, signer};
 }
 
-FactSet::Outcome FactSet::Add(const FactPtr& fact, absl::Time now) {
-  PANAL_CHECK(fact != nullptr);
+FactSet::Rank FactSet::RankOf(const VerifiedFact& fact) {
+  return {fact.signer.size(), fact.time, fact.id};
+}
+
+bool FactSet::MakeRoom(const Ranks& ranks, size_t most, const Rank& rank,
+                       FactPtr* displaced) const {
+  if (*displaced != nullptr || ranks.size() < most) return true;
+  const Rank& last = *ranks.rbegin();
+  if (last < rank) return false;
+  *displaced = Find(NameOf(std::get<Sha256Digest>(last)));
+  return true;
+}
+
+FactSet::Outcome FactSet::Add(const FactPtr& fact, absl::Time now, FactPtr* displaced) {
+  PANAL_CHECK(fact != nullptr && displaced != nullptr);
+  displaced->reset();
   const FactName name = NameOf(fact->id);
   if (Has(name)) return Outcome::kKnown;
   if (fact->expires <= now) return Outcome::kExpired;
   const Signer signer = SignerOf(*fact);
+  const Rank rank = RankOf(*fact);
   const auto kind = static_cast<size_t>(signer.first);
-  if (by_kind_[kind] >= kFactQuotas[kind].facts) return Outcome::kFull;
+  // One that makes room among its signer's does so among all.
   const auto said = by_signer_.find(signer);
-  if (said != by_signer_.end() && said->second >= kFactQuotas[kind].per_signer) {
+  if (said != by_signer_.end() &&
+      !MakeRoom(said->second, quotas_[kind].per_signer, rank, displaced)) {
     return Outcome::kFull;
   }
+  if (!MakeRoom(by_kind_[kind], quotas_[kind].facts, rank, displaced)) return Outcome::kFull;
+  if (*displaced != nullptr) Remove(**displaced);
   facts_[name] = fact;
-  ++by_kind_[kind];
-  ++by_signer_[signer];
+  by_kind_[kind].insert(rank);
+  by_signer_[signer].insert(rank);
   digest_.reset();
   return Outcome::kAdded;
 }
 
+void FactSet::Remove(const VerifiedFact& fact) {
+  const Signer signer = SignerOf(fact);
+  const Rank rank = RankOf(fact);
+  by_kind_[static_cast<size_t>(signer.first)].erase(rank);
+  const auto said = by_signer_.find(signer);
+  said->second.erase(rank);
+  if (said->second.empty()) by_signer_.erase(said);
+  facts_.erase(NameOf(fact.id));
+  digest_.reset();
+}
+
 std::vector<FactPtr> FactSet::Expire(absl::Time now) {
   std::vector<FactPtr> expired;
-  for (auto it = facts_.begin(); it != facts_.end();) {
-    if (it->second->expires > now) {
-      ++it;
-      continue;
-    }
-    const Signer signer = SignerOf(*it->second);
-    --by_kind_[static_cast<size_t>(signer.first)];
-    if (--by_signer_[signer] == 0) by_signer_.erase(signer);
-    expired.push_back(it->second);
-    it = facts_.erase(it);
+  for (const auto& [name, fact] : facts_) {
+    if (fact->expires <= now) expired.push_back(fact);
   }
-  if (!expired.empty()) digest_.reset();
+  for (const FactPtr& fact : expired) Remove(*fact);
   return expired;
 }
 
@@ -84,14 +105,18 @@ Revocations FactSet::Count() const {
 void FactSet::CheckInvariants() const {
   PANAL_CHECK(facts_.size() <= kFactsMax);
   size_t facts = 0;
-  for (size_t kind = 0; kind < kFactQuotas.size(); ++kind) {
-    PANAL_CHECK(by_kind_[kind] <= kFactQuotas[kind].facts);
-    facts += by_kind_[kind];
+  for (size_t kind = 0; kind < quotas_.size(); ++kind) {
+    PANAL_CHECK(by_kind_[kind].size() <= quotas_[kind].facts);
+    facts += by_kind_[kind].size();
   }
   PANAL_CHECK(facts == facts_.size());
-  for (const auto& [signer, said] : by_signer_) {
-    PANAL_CHECK(said > 0 && said <= kFactQuotas[static_cast<size_t>(signer.first)].per_signer);
+  size_t said = 0;
+  for (const auto& [signer, ranks] : by_signer_) {
+    const FactQuota& quota = quotas_[static_cast<size_t>(signer.first)];
+    PANAL_CHECK(!ranks.empty() && ranks.size() <= quota.per_signer);
+    said += ranks.size();
   }
+  PANAL_CHECK(said == facts_.size());
 }
 
 }  // namespace panal

@@ -20,23 +20,34 @@ void FactSpreader::OnStart(Outputs& outputs) {
   outputs.push_back(ScheduleTimer{kFactInterval, {TimerKind::kFacts, kIntervalToken}});
 }
 
+FactOutcome FactSpreader::Add(const FactPtr& fact, absl::Time now,
+                              std::vector<FactPtr>& displaced) {
+  FactPtr one;
+  const FactOutcome outcome = facts_.Add(fact, now, &one);
+  if (one != nullptr) displaced.push_back(std::move(one));
+  return outcome;
+}
+
 void FactSpreader::OnLoaded(const FactsLoaded& loaded, absl::Time now, Outputs& outputs) {
   std::vector<FactPtr> dropped;
   for (const FactPtr& fact : loaded.facts) {
-    if (facts_.Add(fact, now) == FactSet::Outcome::kExpired) dropped.push_back(fact);
+    const FactOutcome outcome = Add(fact, now, dropped);
+    if (outcome == FactOutcome::kExpired || outcome == FactOutcome::kFull) dropped.push_back(fact);
   }
   if (!dropped.empty()) outputs.push_back(ForgetFacts{std::move(dropped)});
   if (facts_.size() > 0) TellChange(outputs);
 }
 
 void FactSpreader::OnMade(const FactMade& made, absl::Time now, Outputs& outputs) {
-  const FactOutcome outcome = facts_.Add(made.fact, now);
+  std::vector<FactPtr> dropped;
+  const FactOutcome outcome = Add(made.fact, now, dropped);
   if (outcome == FactOutcome::kAdded) {
     TellChange(outputs);
     SendToAllBut(PeerId(), {made.fact}, outputs);
   } else if (outcome != FactOutcome::kKnown) {
-    outputs.push_back(ForgetFacts{{made.fact}});
+    dropped.push_back(made.fact);
   }
+  if (!dropped.empty()) outputs.push_back(ForgetFacts{std::move(dropped)});
   outputs.push_back(FactAnswered{made.token, outcome});
 }
 
@@ -192,15 +203,20 @@ std::vector<std::string> FactSpreader::TakeFresh(const FactBodies& bodies, Link*
   return fresh;
 }
 
-bool FactSpreader::Keep(const FactsVerified& verified, Batch& batch, absl::Time now) {
+bool FactSpreader::Keep(const FactsVerified& verified, Batch& batch, absl::Time now,
+                        Outputs& outputs) {
   bool valid = true;
+  std::vector<FactPtr> displaced;
   for (const FactPtr& fact : verified.facts) {
     if (fact == nullptr) {
       valid = false;
-    } else if (facts_.Add(fact, now) == FactSet::Outcome::kAdded) {
+    } else if (Add(fact, now, displaced) == FactOutcome::kAdded) {
       batch.facts.push_back(fact);
     }
   }
+  // One of the batch may have had to make room for another of it.
+  std::erase_if(batch.facts, [&](const FactPtr& fact) { return !facts_.Has(NameOf(fact->id)); });
+  if (!displaced.empty()) outputs.push_back(ForgetFacts{std::move(displaced)});
   return valid;
 }
 
@@ -214,7 +230,7 @@ void FactSpreader::OnVerified(const FactsVerified& verified, absl::Time now, Out
   if (batch.asking == 0 && link != links_.end()) {
     link->second.verifying -= std::min(link->second.verifying, batch.ids.size());
   }
-  const bool valid = Keep(verified, batch, now);
+  const bool valid = Keep(verified, batch, now, outputs);
   if (!valid) outputs.push_back(FrameRefused{batch.from, "a fact of it is not valid"});
   const bool whole = valid && !verified.failed;
   if (asking_.has_value() && batch.asking == asking_->number) {
@@ -251,6 +267,7 @@ void FactSpreader::OnTimer(uint64_t token, absl::Time now, Outputs& outputs) {
   if (!expired.empty()) {
     outputs.push_back(ForgetFacts{std::move(expired)});
     TellChange(outputs);
+    for (auto& [peer, link] : links_) link.settled.reset();
   }
   TellAll(outputs);
   for (const auto& [peer, link] : links_) {

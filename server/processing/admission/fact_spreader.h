@@ -17,6 +17,9 @@
 //   served at a rate. What is beyond is dropped, and found again by digests.
 // - F6. An invalid fact is refused (FrameRefused), and not remembered. Its sender's link stays open:
 //   clocks differ. Whoever was asked and answered with one is asked no further.
+// - F7. What had to make room for another fact (fact_set.h, S1) is forgotten. Whoever has it still offers it
+//   in vain until it learns of the one that took its place. After facts were forgotten because they
+//   had expired, every neighbor may be asked again: there is room.
 //
 // Sans-IO. Not thread-safe; the node loop owns it.
 #pragma once
@@ -122,8 +125,9 @@ class FactSpreader {
   std::vector<std::string> TakeFresh(const FactBodies& bodies, Link* link, Batch& batch,
                                      absl::Time now);
   // Keeps what is valid and new; false where something is invalid.
-  bool Keep(const FactsVerified& verified, Batch& batch, absl::Time now);
-  void EndBatch(const Batch& batch, bool valid, Outputs& outputs);
+  bool Keep(const FactsVerified& verified, Batch& batch, absl::Time now, Outputs& outputs);
+  // As FactSet::Add; what had to make room is added to `displaced`.
+  FactOutcome Add(const FactPtr& fact, absl::Time now, std::vector<FactPtr>& displaced);
 
   bool IsAsked(const PeerId& peer) const { return asking_.has_value() && asking_->peer == peer; }
 

@@ -90,6 +90,10 @@ void CheckFactBytes(absl::string_view bytes) {
       CheckFact(bytes, InviteMeshId(fact->signer.root), kSignedCorpusTime);
   if (!verified.ok()) return;
   PANAL_CHECK(verified->body == fact->body);
+  absl::StatusOr<VerifiedFact> restored = RestoreFact(bytes, InviteMeshId(fact->signer.root));
+  PANAL_CHECK(restored.ok() && restored->id == verified->id && restored->body == verified->body &&
+              restored->time == verified->time && restored->expires == verified->expires &&
+              restored->signer == verified->signer && restored->bytes == verified->bytes);
   const Revocations revocations({std::make_shared<VerifiedFact>(*verified)});
   const bool revokes = !CheckNotRevoked(revocations, verified->signer).ok();
   if (std::holds_alternative<Redemption>(verified->body)) PANAL_CHECK(!revokes);

@@ -1,6 +1,10 @@
 #include "server/processing/admission/fact_spreader.h"
 
 #include <algorithm>
+#include <array>
+#include <deque>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -442,6 +446,137 @@ TEST_F(FactSpreaderTest, KeepsNothingBeyondAQuotaAndSendsNoneOfItOn) {
 
   EXPECT_THAT(Verified({token, {more}}), IsEmpty());
   EXPECT_TRUE(spreader_.idle());
+}
+
+TEST_F(FactSpreaderTest, ForgetsWhatHasToMakeRoomAndSendsTheOtherOn) {
+  for (uint32_t number : {1, 2, 3, 9}) Made(TestFact(1, MovedTo{}, number));
+  const FactPtr earlier = TestFact(1, MovedTo{}, 5);
+  const uint64_t token = All<VerifyFacts>(ReceiveFacts(kAnn, {earlier}))[0].token;
+
+  const Outputs outputs = Verified({token, {earlier}});
+
+  EXPECT_EQ(All<ForgetFacts>(outputs).at(0).facts[0]->id, TestFact(1, MovedTo{}, 9)->id);
+  EXPECT_THAT(All<StoreFacts>(outputs).at(0).facts, ElementsAre(earlier));
+  EXPECT_THAT(Frames<FactBodies>(Stored(token), kBob), SizeIs(1));
+}
+
+TEST_F(FactSpreaderTest, StoresNothingThatHadToMakeRoomForAnotherOfTheSameAnswer) {
+  for (uint32_t number : {1, 2, 3}) Made(TestFact(1, MovedTo{}, number));
+  const FactPtr late = TestFact(1, MovedTo{}, 9);
+  const FactPtr early = TestFact(1, MovedTo{}, 5);
+  const uint64_t token = All<VerifyFacts>(ReceiveFacts(kAnn, {late, early}))[0].token;
+
+  const Outputs outputs = Verified({token, {late, early}});
+
+  EXPECT_THAT(All<StoreFacts>(outputs).at(0).facts, ElementsAre(early));
+  EXPECT_THAT(All<ForgetFacts>(outputs).at(0).facts, ElementsAre(late));
+}
+
+TEST_F(FactSpreaderTest, AsksANeighborThatHadNoMoreAgainOnceThereIsRoom) {
+  const FactPtr brief = TestFact(1, MovedTo{}, 0, kFactInterval);
+  Made(brief);
+  for (uint32_t number : {1, 2, 3}) Made(TestFact(1, MovedTo{}, number));
+  const FactPtr waiting = TestFact(1, MovedTo{}, 4);
+  Receive(kAnn, DigestOf({waiting}));
+  Receive(kAnn, NamesOfAll({waiting}));
+  const uint64_t token =
+      All<VerifyFacts>(ReceiveFacts(kAnn, {waiting}, /*asked=*/true)).at(0).token;
+  Verified({token, {waiting}});
+  ASSERT_TRUE(spreader_.idle());
+
+  const Outputs outputs = Interval();
+
+  EXPECT_THAT(All<ForgetFacts>(outputs).at(0).facts, ElementsAre(brief));
+  EXPECT_THAT(Frames<FactWant>(outputs, kAnn), SizeIs(1));
+}
+
+// Two peers with a link, each of which passes on at once what the other says.
+class TwoSpreaders {
+ public:
+  // What either knows at first; each fact was signed by somebody.
+  TwoSpreaders(const std::vector<FactPtr>& one, const std::vector<FactPtr>& other) {
+    for (const std::vector<FactPtr>& facts : {one, other}) {
+      for (const FactPtr& fact : facts) said_[fact->bytes] = fact;
+    }
+    Outputs ignored;
+    at_[0].OnLoaded({one}, kFactsNow, ignored);
+    at_[1].OnLoaded({other}, kFactsNow, ignored);
+    for (int peer : {0, 1}) Step(peer, [&](auto& at, Outputs& out) { at.OnLinkUp(kAnn, out); });
+  }
+
+  // Until nothing is on its way. The steps that it took.
+  int Run() {
+    int steps = 0;
+    while (!waiting_.empty()) {
+      auto task = std::move(waiting_.front());
+      waiting_.pop_front();
+      task();
+      EXPECT_LT(++steps, 1000);
+      if (steps >= 1000) break;
+    }
+    return steps;
+  }
+
+  const FactSet& facts(int peer) const { return at_[peer].facts(); }
+
+ private:
+  template <typename F>
+  void Step(int peer, F step) {
+    Outputs outputs;
+    step(at_[peer], outputs);
+    at_[peer].CheckInvariants();
+    for (const Output& output : outputs) {
+      if (const auto* send = std::get_if<SendFrame>(&output)) {
+        waiting_.push_back([this, peer, frame = send->frame] { Receive(1 - peer, frame); });
+      } else if (const auto* verify = std::get_if<VerifyFacts>(&output)) {
+        FactsVerified verified{verify->token};
+        for (const std::string& bytes : verify->facts) verified.facts.push_back(said_.at(bytes));
+        waiting_.push_back([this, peer, verified] {
+          Step(peer, [&](auto& at, Outputs& out) { at.OnVerified(verified, kFactsNow, out); });
+        });
+      } else if (const auto* store = std::get_if<StoreFacts>(&output)) {
+        waiting_.push_back([this, peer, token = store->token] {
+          Step(peer, [&](auto& at, Outputs& out) { at.OnStored({token}, out); });
+        });
+      }
+    }
+  }
+
+  void Receive(int peer, const Frame& frame) {
+    Step(peer, [&](FactSpreader& at, Outputs& out) {
+      if (const auto* digest = std::get_if<FactDigest>(&frame))
+        at.OnFrame(kAnn, *digest, kFactsNow, out);
+      if (const auto* want = std::get_if<FactWant>(&frame)) at.OnFrame(kAnn, *want, kFactsNow, out);
+      if (const auto* names = std::get_if<FactNames>(&frame))
+        at.OnFrame(kAnn, *names, kFactsNow, out);
+      if (const auto* bodies = std::get_if<FactBodies>(&frame))
+        at.OnFrame(kAnn, *bodies, kFactsNow, out);
+    });
+  }
+
+  std::array<FactSpreader, 2> at_;
+  std::map<std::string, FactPtr> said_;
+  std::deque<std::function<void()>> waiting_;
+};
+
+// A signer said more than its share, some of it here and some there.
+TEST(FactSpreaders, AtAQuotaComeToKeepTheSame) {
+  std::vector<FactPtr> one;
+  std::vector<FactPtr> other;
+  const auto most = static_cast<uint32_t>(kFactQuotas[2].per_signer);
+  for (uint32_t number = 0; number < 2 * most; ++number) {
+    (number % 3 == 0 ? one : other).push_back(TestFact(1, MovedTo{}, number));
+  }
+  one.push_back(TestFact(2, MovedTo{}, 7));
+  TwoSpreaders two(one, other);
+
+  two.Run();
+
+  EXPECT_EQ(two.facts(0).Digest(), two.facts(1).Digest());
+  EXPECT_EQ(two.facts(0).size(), most + 1);
+  for (uint32_t number = 0; number < most; ++number) {
+    EXPECT_TRUE(two.facts(0).Has(NameOf(TestFact(1, MovedTo{}, number)->id))) << number;
+  }
 }
 
 }  // namespace

@@ -33,6 +33,18 @@ inline FactPtr TestFact(uint32_t signer, const FactBody& body, uint32_t number,
   return fact;
 }
 
+// The same of the end of a chain of `depth` grants.
+inline FactPtr DeepFact(uint32_t signer, const FactBody& body, size_t depth, uint32_t number) {
+  auto fact = std::make_shared<VerifiedFact>(*TestFact(signer, body, number));
+  if (signer != 0)
+    fact->signer.insert(fact->signer.begin(), depth - 1, {.subject = FactPeer(9000)});
+  return fact;
+}
+
+inline FactPtr DeepRevocation(uint32_t signer, size_t depth, uint32_t number) {
+  return DeepFact(signer, Revocation{}, depth, number);
+}
+
 inline FactPtr TestRevocation(uint32_t signer, uint32_t number,
                               absl::Duration lasts = absl::Hours(24)) {
   return TestFact(signer, Revocation{.target = FactPeer(1'000'000 + number)}, number, lasts);
