@@ -18,9 +18,10 @@
 namespace panal::cli {
 namespace {
 
-constexpr AddVerb kVerbs[] = {AddInit,  AddInvite, AddJoin,   AddMembers, AddRevoke,     AddStatus,
-                              AddPeers, AddAdd,    AddLs,     AddStat,    AddRm,         AddSearch,
-                              AddGet,   AddCat,    AddDoctor, AddVersion, AddCompletion, AddHelp};
+constexpr AddVerb kVerbs[] = {AddInit,   AddInvite,  AddJoin,       AddMembers, AddRevoke,
+                              AddMoveTo, AddStatus,  AddPeers,      AddAdd,     AddLs,
+                              AddStat,   AddRm,      AddSearch,     AddGet,     AddCat,
+                              AddDoctor, AddVersion, AddCompletion, AddHelp};
 
 std::string CheckApi(const std::string& text) {
   return IsValidAddress(text) ? "" : absl::StrCat("`", text, "` is not HOST:PORT");
@@ -80,8 +81,8 @@ int Finish(int exit_code) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Client>> Context::Connect() const {
-  return Client::Connect({.address = api});
+absl::StatusOr<std::unique_ptr<Client>> Context::Connect(const std::string& object) const {
+  return Client::Connect({.address = api, .object = object});
 }
 
 std::string Suggestion(const std::string& word, const std::vector<std::string>& known,

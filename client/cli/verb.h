@@ -20,8 +20,9 @@ struct Context {
 
   bool json() const { return output == "json"; }
 
-  // Connects to the peer at `api`.
-  absl::StatusOr<std::unique_ptr<Client>> Connect() const;
+  // Connects to the peer at `api`; what is called then is the object of this reference instead of the
+  // peer's own, where one is given.
+  absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& object = "") const;
 };
 
 // Adds a verb to `app`; its callback leaves the exit code in `exit_code`.
@@ -32,6 +33,7 @@ void AddInvite(CLI::App& app, Context& context, int& exit_code);
 void AddJoin(CLI::App& app, Context& context, int& exit_code);
 void AddMembers(CLI::App& app, Context& context, int& exit_code);
 void AddRevoke(CLI::App& app, Context& context, int& exit_code);
+void AddMoveTo(CLI::App& app, Context& context, int& exit_code);
 void AddStatus(CLI::App& app, Context& context, int& exit_code);
 void AddPeers(CLI::App& app, Context& context, int& exit_code);
 void AddAdd(CLI::App& app, Context& context, int& exit_code);

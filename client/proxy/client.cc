@@ -175,6 +175,12 @@ class ClientImpl final : public Client {
     return Unary<v1::RevokeResponse>(*peer_, &v1::PeerObject::Stub::Revoke, request);
   }
 
+  absl::StatusOr<v1::MoveToResponse> MoveTo(const std::string& public_key) override {
+    v1::MoveToRequest request;
+    request.set_public_key(public_key);
+    return Unary<v1::MoveToResponse>(*peer_, &v1::PeerObject::Stub::MoveTo, request);
+  }
+
   absl::StatusOr<v1::DiagnoseResponse> Diagnose() override {
     return Unary<v1::DiagnoseResponse>(*peer_, &v1::PeerObject::Stub::Diagnose,
                                        v1::DiagnoseRequest());

@@ -79,6 +79,8 @@ class Client {
   // Every member that the peer knows, all pages.
   virtual absl::StatusOr<std::vector<v1::Member>> ListMembers() = 0;
   virtual absl::StatusOr<v1::RevokeResponse> Revoke(const v1::RevokeRequest& request) = 0;
+  // `public_key`: 32 bytes.
+  virtual absl::StatusOr<v1::MoveToResponse> MoveTo(const std::string& public_key) = 0;
 
   virtual absl::StatusOr<v1::PutFileResponse> PutFile(const v1::PutFileRequest& request) = 0;
   virtual absl::StatusOr<v1::AddPathResponse> AddPath(const v1::AddPathRequest& request) = 0;

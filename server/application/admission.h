@@ -72,6 +72,10 @@ class Admission {
   // in effect, and on its way to the neighbors. Errors: see PeerObject/Revoke.
   virtual void Revoke(const RevocationOrder& order,
                       std::function<void(absl::StatusOr<RevocationResult>)> done) = 0;
+
+  // Says that this peer goes on with another key. As Revoke. Errors: see PeerObject/MoveTo.
+  virtual void MoveTo(absl::string_view public_key,
+                      std::function<void(absl::StatusOr<RevocationResult>)> done) = 0;
 };
 
 }  // namespace panal

@@ -21,6 +21,7 @@ namespace panal {
 
 struct PeerStatus {
   PeerId id;
+  std::string public_key;  // 32 bytes.
   std::string mesh_name;
   MeshId mesh_id;
   std::string version;

@@ -56,6 +56,18 @@ void FillRevocation(const VerifiedFact& fact, v1::Revocation* filled) {
   }
 }
 
+template <typename Response>
+std::function<void(absl::StatusOr<RevocationResult>)> AnswerWith(
+    const Responder<Response>& respond) {
+  return [respond](const absl::StatusOr<RevocationResult>& result) {
+    if (!result.ok()) return respond(result.status());
+    Response response;
+    FillRevocation(*result->fact, response.mutable_revocation());
+    response.set_already(result->already);
+    respond(response);
+  };
+}
+
 void FillMember(const KnownMember& known, v1::Member* member) {
   if (known.peer) member->set_peer_id(known.peer->ToText());
   member->set_serial(Base32Encode(known.serial));
@@ -93,6 +105,7 @@ PeerServant::PeerServant(Dispatcher& dispatcher, const Router& router, Mesh& mes
   Unary("CreateTicket", WorkClass::kControl, &PeerServant::CreateTicket);
   AsyncUnary("JoinMesh", WorkClass::kControl, &PeerServant::JoinMesh);
   AsyncUnary("Revoke", WorkClass::kControl, &PeerServant::Revoke);
+  AsyncUnary("MoveTo", WorkClass::kControl, &PeerServant::MoveTo);
   // Reads the disk: not among the calls that must answer while the disk is slow.
   Unary("Diagnose", WorkClass::kCalls, &PeerServant::Diagnose);
 }
@@ -246,13 +259,12 @@ void PeerServant::Revoke(const CallHead& head, const v1::RevokeRequest& request,
                               .reason = request.reason(),
                               .cascade = !request.spare(),
                               .fact = request.fact()};
-  admission_.Revoke(order, [respond](const absl::StatusOr<RevocationResult>& result) {
-    if (!result.ok()) return respond(result.status());
-    v1::RevokeResponse response;
-    FillRevocation(*result->fact, response.mutable_revocation());
-    response.set_already(result->already);
-    respond(response);
-  });
+  admission_.Revoke(order, AnswerWith(respond));
+}
+
+void PeerServant::MoveTo(const CallHead& head, const v1::MoveToRequest& request,
+                         Responder<v1::MoveToResponse> respond) {
+  admission_.MoveTo(request.public_key(), AnswerWith(respond));
 }
 
 }  // namespace panal

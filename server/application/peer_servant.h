@@ -38,6 +38,8 @@ class PeerServant final : public Servant {
                                                       const v1::ListMembersRequest& request);
   void Revoke(const CallHead& head, const v1::RevokeRequest& request,
               Responder<v1::RevokeResponse> respond);
+  void MoveTo(const CallHead& head, const v1::MoveToRequest& request,
+              Responder<v1::MoveToResponse> respond);
 
   const Router& router_;
   Mesh& mesh_;

@@ -27,6 +27,7 @@ bool IsForWaiting(absl::string_view method) {
 v1::GetPeerResponse DescribePeer(const PeerStatus& status) {
   v1::GetPeerResponse response;
   response.set_peer_id(status.id.ToText());
+  response.set_public_key(status.public_key);
   response.set_mesh(status.mesh_name);
   if (status.role) response.set_mesh_id(status.mesh_id.ToText());
   response.set_version(status.version);

@@ -158,6 +158,8 @@ class NodeImpl final : public Node, public Mesh, public Admission {
   std::vector<KnownMember> Members() override;
   void Revoke(const RevocationOrder& order,
               std::function<void(absl::StatusOr<RevocationResult>)> done) override;
+  void MoveTo(absl::string_view public_key,
+              std::function<void(absl::StatusOr<RevocationResult>)> done) override;
 
   std::vector<Finding> Diagnose() override {
     return DiagnosePeer(Status(), options_, joiner_->Failures(), *catalog_, *blocks_,
@@ -618,6 +620,12 @@ void NodeImpl::Revoke(const RevocationOrder& order,
              "an open mesh throws nobody out: whoever knows its name may join"));
 }
 
+void NodeImpl::MoveTo(absl::string_view public_key,
+                      std::function<void(absl::StatusOr<RevocationResult>)> done) {
+  if (revoker_ != nullptr) return revoker_->MoveTo(public_key, done);
+  done(Error(ErrorReason::kNotPermitted, "an open mesh remembers nothing of its peers"));
+}
+
 // On the node loop.
 void NodeImpl::FactsChanged(std::shared_ptr<const Revocations> revocations) {
   admission_->SetRevocations(std::move(revocations));
@@ -701,6 +709,7 @@ uint64_t NodeImpl::StartFetch(FetchRequest request, FetchHandlers handlers) {
 PeerStatus NodeImpl::Status() {
   PeerStatus status;
   status.id = identity_->peer_id();
+  status.public_key = identity_->public_key();
   status.mesh_name = options_.mesh_name;
   status.version = std::string(kVersion);
   status.uptime = absl::Now() - started_;

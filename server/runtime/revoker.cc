@@ -23,16 +23,20 @@ absl::Status RefusalOf(const VerifiedFact& fact, FactOutcome outcome) {
     return Error(ErrorReason::kFactInvalid,
                  absl::StrCat("the revocation has expired at ", FormatUtc(fact.expires)));
   }
-  const bool by_root = fact.signer.empty();
-  const FactKind kind = by_root ? FactKind::kRoot : FactKind::kRevocation;
+  FactKind kind = FactKind::kRevocation;
+  std::string advice = "; let another admin do it, or the root: --root-key FILE";
+  if (std::holds_alternative<MovedTo>(fact.body)) {
+    kind = FactKind::kMove;
+    advice = "; let an admin revoke this peer";
+  } else if (fact.signer.empty()) {
+    kind = FactKind::kRoot;
+    advice = "";
+  }
   const FactQuota& quota = kFactQuotas[static_cast<size_t>(kind)];
   return Error(
       ErrorReason::kFactsFull,
-      absl::StrCat(
-          "a mesh remembers ", quota.facts, " revocations",
-          by_root ? " of its root" : absl::StrCat(", ", quota.per_signer, " of them of one admin"),
-          ", until they expire; nothing was revoked",
-          by_root ? "" : "; let another admin do it, or the root: --root-key FILE"),
+      absl::StrCat("a mesh remembers ", quota.facts, " facts of this kind, ", quota.per_signer,
+                   " of one signer, until they expire; nothing was done", advice),
       {{"limit", absl::StrCat(quota.facts)}, {"limit_of_signer", absl::StrCat(quota.per_signer)}});
 }
 
@@ -54,14 +58,16 @@ absl::StatusOr<FactPtr> Revoker::Make(const RevocationOrder& order) const {
   }
   Revocation revocation{.cascade = order.cascade, .reason = order.reason};
   PANAL_ASSIGN_OR_RETURN(revocation.target, ParseRevocationTarget(order.target));
-  PANAL_ASSIGN_OR_RETURN(GrantChain chain, DecodeChain(admission_.credential()));
-  PANAL_RETURN_IF_ERROR(admission_.CheckRevocations(GrantsOf(chain)));
-  PANAL_ASSIGN_OR_RETURN(const Fact made,
-                         MakeFact({identity_, std::move(chain)}, std::move(revocation), now_()));
-  PANAL_ASSIGN_OR_RETURN(const FactPtr fact,
-                         CheckSigned(EncodeFact(made), admission_.mesh(), now_()));
+  PANAL_ASSIGN_OR_RETURN(const FactPtr fact, Sign(std::move(revocation)));
   PANAL_RETURN_IF_ERROR(CheckSparesOneself(fact));
   return fact;
+}
+
+absl::StatusOr<FactPtr> Revoker::Sign(FactBody body) const {
+  PANAL_ASSIGN_OR_RETURN(GrantChain chain, DecodeChain(admission_.credential()));
+  PANAL_RETURN_IF_ERROR(admission_.CheckRevocations(GrantsOf(chain)));
+  PANAL_ASSIGN_OR_RETURN(const Fact made, MakeFact({identity_, std::move(chain)}, body, now_()));
+  return CheckSigned(EncodeFact(made), admission_.mesh(), now_());
 }
 
 absl::Status Revoker::CheckSparesOneself(const FactPtr& fact) const {
@@ -78,24 +84,43 @@ absl::Status Revoker::CheckSparesOneself(const FactPtr& fact) const {
                    "in before (--spare), or let the root revoke it (--root-key)"));
 }
 
-FactPtr Revoker::FindEqual(const Revocation& revocation) const {
+FactPtr Revoker::FindEqual(const FactBody& body) const {
+  const auto* revocation = std::get_if<Revocation>(&body);
   for (const FactPtr& fact : admission_.revocations()->Voiding()) {
     const auto* said = std::get_if<Revocation>(&fact->body);
-    if (said == nullptr || said->target != revocation.target) continue;
-    if (said->cascade || !revocation.cascade) return fact;
+    if (said == nullptr || revocation == nullptr) {
+      if (fact->body == body) return fact;
+    } else if (said->target == revocation->target && (said->cascade || !revocation->cascade)) {
+      return fact;
+    }
   }
   return nullptr;
 }
 
 void Revoker::Revoke(const RevocationOrder& order, const Done& done) {
-  const absl::StatusOr<FactPtr> made = Make(order);
-  if (!made.ok()) return done(made.status());
-  const FactPtr fact = *made;
-  if (const FactPtr equal = FindEqual(std::get<Revocation>(fact->body))) {
+  const absl::StatusOr<FactPtr> fact = Make(order);
+  if (!fact.ok()) return done(fact.status());
+  if (const FactPtr equal = FindEqual((*fact)->body)) {
     return done(RevocationResult{.fact = equal, .already = true});
   }
-  if (!admission_.revocations()->Counts(*fact))
-    return done(admission_.CheckRevocations(fact->signer));
+  if (!admission_.revocations()->Counts(**fact)) {
+    return done(admission_.CheckRevocations((*fact)->signer));
+  }
+  Say(*fact, done);
+}
+
+void Revoker::MoveTo(absl::string_view public_key, const Done& done) {
+  const MovedTo moved{.from = identity_.peer_id(), .to = std::string(public_key)};
+  // Before it is signed: who has moved has no say.
+  if (const FactPtr equal = FindEqual(moved)) {
+    return done(RevocationResult{.fact = equal, .already = true});
+  }
+  const absl::StatusOr<FactPtr> fact = Sign(moved);
+  if (!fact.ok()) return done(fact.status());
+  Say(*fact, done);
+}
+
+void Revoker::Say(const FactPtr& fact, const Done& done) {
   if (absl::Status kept = keeper_.Keep({fact}); !kept.ok()) return done(kept);
   tell_(fact, [fact, done](FactOutcome outcome) {
     const bool remembered = outcome == FactOutcome::kAdded || outcome == FactOutcome::kKnown;

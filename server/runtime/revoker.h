@@ -1,5 +1,5 @@
-// Throws peers out of an invite mesh: makes revocations, or takes those that the root signed, keeps
-// them, and tells the mesh. docs/protocol/admission.md has the rules.
+// Throws peers out of an invite mesh: makes revocations, or takes those that the root signed, and says
+// that this peer has moved; keeps that, and tells the mesh. docs/protocol/admission.md has the rules.
 #pragma once
 
 #include <functional>
@@ -28,13 +28,19 @@ class Revoker {
   // As Admission::Revoke. Refused with ARGUMENT_INVALID: what would throw this peer out itself; the
   // root may.
   void Revoke(const RevocationOrder& order, const Done& done);
+  // As Admission::MoveTo.
+  void MoveTo(absl::string_view public_key, const Done& done);
 
  private:
   // The revocation that is asked for, signed and checked.
   absl::StatusOr<FactPtr> Make(const RevocationOrder& order) const;
+  // What this peer says, signed and checked.
+  absl::StatusOr<FactPtr> Sign(FactBody body) const;
   absl::Status CheckSparesOneself(const FactPtr& fact) const;
   // What is in effect already and says as much, or null.
-  FactPtr FindEqual(const Revocation& revocation) const;
+  FactPtr FindEqual(const FactBody& body) const;
+  // Keeps it and tells the mesh.
+  void Say(const FactPtr& fact, const Done& done);
 
   const Identity identity_;
   const MeshAdmission& admission_;

@@ -214,6 +214,24 @@ class RevocationTest(MeshTest):
         other.panal("join", self.invite(self.first))
         wait_for(lambda: other.id in neighbors(self.first), "it is back")
 
+    def test_a_peer_moves_to_another_key_and_leaves_word(self):
+        old, other = self.member(self.first, "--role", "inviter"), self.member()
+        guest = self.member(old)
+        fresh = self.member()
+        self.wait_for_size([self.first, old, other, guest, fresh], 5)
+        self.assert_fails(old.panal("move-to", old.id, code=None), "ARGUMENT_INVALID")
+
+        row = old.json("move-to", fresh.id)[0]
+
+        self.assertEqual((row["peer_id"], row["moved_to"]), (old.id, fresh.id))
+        self.assert_cut_off(old, [self.first, other, guest, fresh])
+        for peer in (self.first, other):
+            self.assertEqual(out(peer)[old.id]["moved_to"], fresh.id)
+        self.assertIn(f"moved to {fresh.id}", self.first.panal("members").stdout)
+        self.assertNotIn(guest.id, out(self.first))  # Who was let in before stays.
+        self.assertTrue(old.json("move-to", fresh.id)[0]["already"])
+        self.assert_fails(old.panal("move-to", other.id, code=None), "moved to another key")
+
     def test_a_stolen_directory_is_void_and_another_key_is_welcome(self):
         other = self.member()
         stolen = self.path("stolen")

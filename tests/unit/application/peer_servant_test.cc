@@ -35,6 +35,14 @@ class NoAdmission final : public Admission {
     done(revoked);
   }
 
+  void MoveTo(absl::string_view public_key,
+              std::function<void(absl::StatusOr<RevocationResult>)> done) override {
+    moved_to = std::string(public_key);
+    if (revoked.fact == nullptr) return done(Refusal());
+    done(revoked);
+  }
+
+  std::string moved_to;
   std::vector<KnownMember> members;
   RevocationOrder ordered;
   RevocationResult revoked;
@@ -220,6 +228,20 @@ TEST_F(PeerServantTest, RevokesAndSaysWhatIsInEffect) {
   EXPECT_EQ(response.revocation().time_s(), 1000);
   EXPECT_EQ(response.revocation().reason(), "why");
   EXPECT_TRUE(response.revocation().cascade());
+}
+
+TEST_F(PeerServantTest, MovesToAnotherKey) {
+  v1::MoveToRequest request;
+  request.set_public_key("key");
+  EXPECT_EQ(Refusal("/panal.v1.PeerObject/MoveTo", request), "NOT_PERMITTED");
+  EXPECT_EQ(admission.moved_to, "key");
+
+  const std::string key(kPublicKeySize, 'k');
+  admission.revoked = {RevocationBy(TestPeer(1), MovedTo{TestPeer(1), key})};
+  const auto response = Ask<v1::MoveToResponse>("/panal.v1.PeerObject/MoveTo", request);
+
+  EXPECT_EQ(response.revocation().peer_id(), TestPeer(1).ToText());
+  EXPECT_EQ(response.revocation().moved_to(), PeerIdOfPublicKey(key)->ToText());
 }
 
 TEST_F(PeerServantTest, ListsMembersAndWhoIsOutInPages) {

@@ -159,7 +159,7 @@ TEST_F(RevokerTest, SaysThatAQuotaIsFull) {
 
   EXPECT_EQ(ReasonOf(full), ErrorReason::kFactsFull);
   EXPECT_THAT(std::string(full.message()),
-              HasSubstr("4096 revocations, 1024 of them of one admin"));
+              HasSubstr("4096 facts of this kind, 1024 of one signer"));
   EXPECT_THAT(told_, IsEmpty());
 }
 
@@ -179,10 +179,45 @@ TEST_F(RevokerTest, TellsNobodyWhatTheDiskDoesNotTake) {
   EXPECT_FALSE(told);
 }
 
+TEST_F(RevokerTest, SaysOnceThatThisPeerHasMoved) {
+  std::optional<absl::StatusOr<RevocationResult>> result;
+  const auto done = [&](absl::StatusOr<RevocationResult> one) { result = std::move(one); };
+
+  revoker_.MoveTo(TestKey('n').public_key(), done);
+
+  ASSERT_TRUE(result->ok()) << result->status();
+  EXPECT_FALSE((*result)->already);
+  EXPECT_EQ(std::get<MovedTo>((*result)->fact->body),
+            (MovedTo{TestPeer('a'), TestKey('n').public_key()}));
+  EXPECT_EQ(kept_when_told_, 1u);
+  revoker_.MoveTo(TestKey('n').public_key(), done);
+  EXPECT_TRUE((*result)->already);
+  revoker_.MoveTo(TestKey('m').public_key(), done);
+  EXPECT_EQ(ReasonOf(result->status()), ErrorReason::kCredentialRevoked);
+  EXPECT_EQ(Refusal({.target = TestPeer('x').ToText()}), ErrorReason::kCredentialRevoked);
+  EXPECT_THAT(told_, SizeIs(1));
+}
+
+TEST_F(RevokerTest, MovesToNoKeyButAnother) {
+  absl::Status why;
+  for (const std::string& key : {std::string(TestKey('a').public_key()), std::string(31, 'k')}) {
+    revoker_.MoveTo(key, [&](const absl::StatusOr<RevocationResult>& r) { why = r.status(); });
+    EXPECT_EQ(ReasonOf(why), ErrorReason::kArgumentInvalid);
+  }
+  EXPECT_THAT(told_, IsEmpty());
+}
+
 class InviterRevokes : public RevokerTest {
  protected:
   InviterRevokes() : RevokerTest(Role::kInviter) {}
 };
+
+TEST_F(InviterRevokes, MayMoveItself) {
+  absl::Status why;
+  revoker_.MoveTo(TestKey('n').public_key(),
+                  [&](const absl::StatusOr<RevocationResult>& r) { why = r.status(); });
+  EXPECT_TRUE(why.ok()) << why;
+}
 
 TEST_F(InviterRevokes, NobodyButPassesOnWhatTheRootSigned) {
   EXPECT_EQ(Refusal({.target = TestPeer('x').ToText()}), ErrorReason::kNotPermitted);
