@@ -1,5 +1,6 @@
 #include "common/identity/fact.h"
 
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -202,6 +203,13 @@ absl::StatusOr<Fact> MakeFact(const Issuer& issuer, const FactBody& body, absl::
   const MeshId mesh = InviteMeshId(issuer.chain.root);
   PANAL_RETURN_IF_ERROR(VerifyChain(issuer.chain, mesh, ChainEnd::kPeer, now).status());
   return SignFact(std::move(fact), issuer.key);
+}
+
+absl::StatusOr<FactPtr> MakeVerifiedFact(const Issuer& issuer, const FactBody& body,
+                                         absl::Time now) {
+  PANAL_ASSIGN_OR_RETURN(const Fact made, MakeFact(issuer, body, now));
+  return std::make_shared<const VerifiedFact>(
+      Verified(made, GrantsOf(made.signer), EncodeFact(made)));
 }
 
 Fact SignFact(Fact fact, const Identity& signer) {

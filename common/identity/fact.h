@@ -37,6 +37,9 @@ struct Fact {
 // (the body), NOT_PERMITTED (the issuer's role), CREDENTIAL_INVALID and CREDENTIAL_EXPIRED (its
 // chain).
 absl::StatusOr<Fact> MakeFact(const Issuer& issuer, const FactBody& body, absl::Time now);
+// The same, encoded, as CheckFact gives it.
+absl::StatusOr<FactPtr> MakeVerifiedFact(const Issuer& issuer, const FactBody& body,
+                                         absl::Time now);
 // `fact` with the signature of `signer`. Asks nothing: CheckFact does.
 Fact SignFact(Fact fact, const Identity& signer);
 

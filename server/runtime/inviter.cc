@@ -1,16 +1,23 @@
 #include "server/runtime/inviter.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/identity/credential.h"
+#include "common/identity/fact.h"
 
 namespace panal {
 
 Inviter::Inviter(const Identity& identity, const MeshAdmission& admission, Catalog& catalog,
-                 std::function<absl::Time()> now)
-    : identity_(identity), admission_(admission), catalog_(catalog), now_(std::move(now)) {}
+                 Say say, std::function<absl::Time()> now)
+    : identity_(identity),
+      admission_(admission),
+      catalog_(catalog),
+      say_(std::move(say)),
+      now_(std::move(now)) {}
 
 absl::StatusOr<Issuer> Inviter::OwnIssuer() const {
   PANAL_ASSIGN_OR_RETURN(GrantChain chain, DecodeChain(admission_.credential()));
@@ -38,25 +45,42 @@ absl::StatusOr<std::string> Inviter::LetIn(const JoinAttempt& attempt) {
     return Error(ErrorReason::kTicketInvalid, "the public key is not that of the peer that asks");
   }
   PANAL_RETURN_IF_ERROR(admission_.CheckRevocations(ticket.chain));
-  if (ticket.issuer != self) {
-    return Error(ErrorReason::kNotPermitted,
-                 absl::StrCat("peer ", ticket.issuer.ToText(),
-                              " issued the ticket and counts its uses: ask there"),
-                 {{"peer", ticket.issuer.ToText()}});
-  }
   // Issued first, so that no use is spent on what could not be issued.
   PANAL_ASSIGN_OR_RETURN(std::string credential, Issue(attempt.public_key, ticket.role));
   PANAL_ASSIGN_OR_RETURN(const CredentialPtr checked, admission_.Check(credential, attempt.peer));
+  PANAL_RETURN_IF_ERROR(Count(ticket, attempt.peer));
+  return credential;
+}
+
+absl::Status Inviter::Count(const VerifiedTicket& ticket, const PeerId& peer) {
+  const std::vector<PeerId> others = admission_.revocations()->RedeemersOf(ticket.serial());
   PANAL_ASSIGN_OR_RETURN(const bool counted,
                          catalog_.RedeemTicket({.ticket = ticket.serial(),
-                                                .peer = attempt.peer,
+                                                .peer = peer,
                                                 .uses = ticket.uses,
-                                                .forget_at = ticket.not_after + kClockSkewMax},
+                                                .forget_at = ticket.not_after + kClockSkewMax,
+                                                .others = others},
                                                now_()));
-  if (counted) return credential;
-  return Error(ErrorReason::kTicketUsedUp, absl::StrCat("the ticket has let in ", ticket.uses,
-                                                        ticket.uses == 1 ? " peer" : " peers",
-                                                        ", as many as it may; ask for a new one"));
+  if (!counted) {
+    return Error(ErrorReason::kTicketUsedUp,
+                 absl::StrCat("the ticket has let in ", ticket.uses,
+                              ticket.uses == 1 ? " peer" : " peers",
+                              ", as many as it may; ask for a new one"));
+  }
+  if (!std::binary_search(others.begin(), others.end(), peer)) SayUse(ticket, peer);
+  return absl::OkStatus();
+}
+
+// What cannot be said is counted here all the same.
+void Inviter::SayUse(const VerifiedTicket& ticket, const PeerId& peer) {
+  const absl::StatusOr<Issuer> issuer = OwnIssuer();
+  absl::StatusOr<FactPtr> fact = issuer.status();
+  if (issuer.ok()) {
+    fact = MakeVerifiedFact(
+        *issuer, Redemption{ticket.serial(), peer, SecondsOf(ticket.not_after)}, now_());
+  }
+  if (fact.ok()) return say_(*fact);
+  LogLimited(LogLevel::kError, "use_not_said", {{"why", std::string(fact.status().message())}});
 }
 
 absl::StatusOr<std::string> Inviter::Renew(absl::string_view credential, const PeerId& peer) {

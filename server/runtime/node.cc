@@ -42,6 +42,7 @@
 #include "server/runtime/page_signer.h"
 #include "server/runtime/renewal.h"
 #include "server/runtime/revoker.h"
+#include "server/runtime/ticket_contacts.h"
 #include "server/runtime/ticket_holder.h"
 
 namespace panal {
@@ -290,7 +291,8 @@ absl::Status NodeImpl::OpenMesh() {
   contacts_ = std::make_unique<Contacts>(PeerContact{self, {}}, *driver_, *catalog_, *dispatcher_);
   driver_->SetContactSink(
       [this](const PeerContact& contact, uint64_t version) { contacts_->Learn(contact, version); });
-  inviter_ = std::make_unique<Inviter>(*identity_, *admission_, *catalog_);
+  inviter_ = std::make_unique<Inviter>(*identity_, *admission_, *catalog_,
+                                       [this](const FactPtr& fact) { revoker_->Say(fact); });
   Hello hello{.capacity = options_.core.capacity, .version = std::string(kVersion)};
   if (options_.core.search.digests) hello.features.emplace_back(kDigestFeature);
   absl::StatusOr<std::unique_ptr<MeshPort>> mesh_port = MeshPort::Open(
@@ -593,10 +595,7 @@ absl::StatusOr<Ticket> NodeImpl::CreateTicket(Role role, uint32_t uses, absl::Du
                  "an open mesh has no tickets: whoever knows its name may join");
   }
   TicketTerms terms{.role = role, .lifetime = lifetime, .uses = uses};
-  for (const std::string& address : self_addresses_) {
-    if (terms.contacts.size() == kTicketContactsMax) break;
-    terms.contacts.push_back({address, identity_->peer_id()});
-  }
+  terms.contacts = TicketContactsOf(Self(), driver_->Neighbors(), *admission_, role);
   {
     MutexLock lock(&member_mutex_);
     terms.mesh_name = membership_.mesh_name;

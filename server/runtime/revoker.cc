@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/identity/fact.h"
 #include "server/processing/admission/fact_set.h"
@@ -28,6 +29,9 @@ absl::Status RefusalOf(const VerifiedFact& fact, FactOutcome outcome) {
   if (std::holds_alternative<MovedTo>(fact.body)) {
     kind = FactKind::kMove;
     advice = "; let an admin revoke this peer";
+  } else if (std::holds_alternative<Redemption>(fact.body)) {
+    kind = FactKind::kRedemption;
+    advice = "";
   } else if (fact.signer.empty()) {
     kind = FactKind::kRoot;
     advice = "";
@@ -66,8 +70,7 @@ absl::StatusOr<FactPtr> Revoker::Make(const RevocationOrder& order) const {
 absl::StatusOr<FactPtr> Revoker::Sign(FactBody body) const {
   PANAL_ASSIGN_OR_RETURN(GrantChain chain, DecodeChain(admission_.credential()));
   PANAL_RETURN_IF_ERROR(admission_.CheckRevocations(GrantsOf(chain)));
-  PANAL_ASSIGN_OR_RETURN(const Fact made, MakeFact({identity_, std::move(chain)}, body, now_()));
-  return CheckSigned(EncodeFact(made), admission_.mesh(), now_());
+  return MakeVerifiedFact({identity_, std::move(chain)}, body, now_());
 }
 
 absl::Status Revoker::CheckSparesOneself(const FactPtr& fact) const {
@@ -118,6 +121,11 @@ void Revoker::MoveTo(absl::string_view public_key, const Done& done) {
   const absl::StatusOr<FactPtr> fact = Sign(moved);
   if (!fact.ok()) return done(fact.status());
   Say(*fact, done);
+}
+
+void Revoker::LogFailure(const absl::StatusOr<RevocationResult>& result) {
+  if (result.ok()) return;
+  LogLimited(LogLevel::kError, "fact_not_said", {{"why", std::string(result.status().message())}});
 }
 
 void Revoker::Say(const FactPtr& fact, const Done& done) {

@@ -30,6 +30,9 @@ class Revoker {
   void Revoke(const RevocationOrder& order, const Done& done);
   // As Admission::MoveTo.
   void MoveTo(absl::string_view public_key, const Done& done);
+  // Keeps a fact that this peer made, and tells the mesh. Blocks (disk). `done`: as Revoke's; what
+  // fails is logged where there is none.
+  void Say(const FactPtr& fact, const Done& done = LogFailure);
 
  private:
   // The revocation that is asked for, signed and checked.
@@ -39,8 +42,7 @@ class Revoker {
   absl::Status CheckSparesOneself(const FactPtr& fact) const;
   // What is in effect already and says as much, or null.
   FactPtr FindEqual(const FactBody& body) const;
-  // Keeps it and tells the mesh.
-  void Say(const FactPtr& fact, const Done& done);
+  static void LogFailure(const absl::StatusOr<RevocationResult>& result);
 
   const Identity identity_;
   const MeshAdmission& admission_;

@@ -125,6 +125,8 @@ struct TicketUse {
   PeerId peer;
   int uses = 1;          // How many peers the ticket lets in.
   absl::Time forget_at;  // The ticket is void by then.
+  // Peers that used it elsewhere; counted as well, from now on.
+  std::vector<PeerId> others;
 };
 
 class Catalog {
@@ -247,8 +249,8 @@ class Catalog {
   virtual absl::StatusOr<std::vector<PeerContact>> KnownPeers(int limit) = 0;
 
   // --- Tickets -----------------------------------------------------------------------------------
-  // Counts a use of a ticket that this peer issued. False, and nothing counted: it is used up. The same
-  // peer again: true, and no further use.
+  // Counts a use of a ticket. False, and no use counted: it is used up. The same peer again: true, and no
+  // further use.
   virtual absl::StatusOr<bool> RedeemTicket(const TicketUse& use, absl::Time now) = 0;
 
   // --- Facts of an invite mesh -------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// Who used the tickets that this peer issued. Each method runs in the writer's transaction.
+// Who used which ticket. Each method runs in the writer's transaction.
 #pragma once
 
 #include "absl/status/statusor.h"

@@ -60,7 +60,7 @@ CREATE INDEX own_page_open ON own_page(number) WHERE open = 1;
 CREATE TABLE peer_record(
   one INTEGER PRIMARY KEY CHECK(one = 1), version INTEGER NOT NULL, record BLOB NOT NULL);
 
--- Peers that used the tickets of this one.
+-- Peers that used tickets, here or as far as this peer was told.
 CREATE TABLE redemption(
   ticket BLOB NOT NULL, peer BLOB NOT NULL, forget_ms INTEGER NOT NULL,
   PRIMARY KEY(ticket, peer)) WITHOUT ROWID;

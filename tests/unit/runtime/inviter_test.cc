@@ -4,6 +4,7 @@
 
 #include "common/base/sha256.h"
 #include "common/base/status.h"
+#include "common/identity/fact.h"
 #include "tests/support/catalog_support.h"
 #include "tests/unit/identity/invite_chain.h"
 
@@ -45,7 +46,9 @@ class InviterTest : public testing::Test {
   catalog_test::TempDir dir_;
   std::unique_ptr<Catalog> catalog_ = catalog_test::OpenOrDie(catalog_test::OptionsIn(dir_));
   MeshAdmission admission_{RulesOf({{'a', Role::kAdmin, {}, 30 * absl::Hours(24)}}, now_)};
-  Inviter inviter_{TestKey('a'), admission_, *catalog_, [this] { return now_; }};
+  std::vector<FactPtr> said_;
+  Inviter inviter_{TestKey('a'), admission_, *catalog_,
+                   [this](const FactPtr& fact) { said_.push_back(fact); }, [this] { return now_; }};
 };
 
 TEST_F(InviterTest, GivesWhoHasATicketTheRoleOfIt) {
@@ -93,16 +96,50 @@ TEST_F(InviterTest, RefusesAProofOfAnotherPeerOrAnotherKey) {
   EXPECT_TRUE(inviter_.LetIn(AttemptOf('k', ticket)).ok());
 }
 
-TEST_F(InviterTest, SendsOnWhoHasTheTicketOfAnother) {
+TEST_F(InviterTest, SaysEveryUseOnce) {
+  const Ticket ticket = MakeTicket({.uses = 2});
+
+  for (char joiner : {'j', 'j', 'k'}) {
+    ASSERT_TRUE(inviter_.LetIn(AttemptOf(joiner, ticket)).ok());
+    admission_.SetRevocations(std::make_shared<const Revocations>(said_));
+  }
+
+  ASSERT_EQ(said_.size(), 2u);
+  const Grant& grant = ticket.chain.grants.back();
+  EXPECT_EQ(std::get<Redemption>(said_[0]->body),
+            (Redemption{grant.serial, TestPeer('j'), grant.not_after_s}));
+  EXPECT_EQ(said_[0]->signer.back().subject, TestPeer('a'));
+  EXPECT_TRUE(CheckFact(said_[0]->bytes, TestMesh(), now_).ok());
+  EXPECT_EQ(std::get<Redemption>(said_[1]->body).peer, TestPeer('k'));
+}
+
+TEST_F(InviterTest, RedeemsTheTicketOfAnotherAsOftenAsItIsNotUsedUpElsewhere) {
   const Issuer other = TestIssuer({{'a', Role::kAdmin}, {'b', Role::kInviter}});
-  const absl::StatusOr<Ticket> ticket =
-      IssueTicket(other, {.mesh_name = "lab", .contacts = {{kContact, TestPeer('a')}}}, now_);
-  ASSERT_TRUE(ticket.ok()) << ticket.status();
+  const Ticket ticket = *IssueTicket(
+      other, {.uses = 2, .mesh_name = "lab", .contacts = {{kContact, TestPeer('a')}}}, now_);
+  const FactPtr elsewhere = *MakeVerifiedFact(
+      other, Redemption{ticket.chain.grants.back().serial, TestPeer('k'),
+                        ticket.chain.grants.back().not_after_s}, now_);
+  admission_.SetRevocations(std::make_shared<const Revocations>(std::vector<FactPtr>{elsewhere}));
 
-  const absl::Status refused = inviter_.LetIn(AttemptOf('j', *ticket)).status();
+  EXPECT_TRUE(inviter_.LetIn(AttemptOf('j', ticket)).ok());
 
-  EXPECT_EQ(ReasonOf(refused), ErrorReason::kNotPermitted);
-  EXPECT_NE(refused.message().find(TestPeer('b').ToText()), std::string::npos);
+  EXPECT_EQ(said_.size(), 1u);
+  EXPECT_EQ(Refusal(AttemptOf('l', ticket)), ErrorReason::kTicketUsedUp);
+  EXPECT_TRUE(inviter_.LetIn(AttemptOf('k', ticket)).ok());
+  EXPECT_EQ(said_.size(), 1u);  // That was said elsewhere.
+}
+
+TEST_F(InviterTest, GivesNoRoleOfAnothersTicketAboveItsOwn) {
+  MeshAdmission admission(RulesOf({{'a', Role::kAdmin}, {'i', Role::kInviter}}, now_));
+  Inviter inviter(TestKey('i'), admission, *catalog_, [](const FactPtr&) {},
+                  [this] { return now_; });
+  const Ticket ticket = MakeTicket({.role = Role::kAdmin});
+  JoinAttempt attempt = AttemptOf('j', ticket);
+  attempt.proof = MakeJoinProof(ticket, TestPeer('j'), TestPeer('i'));
+
+  EXPECT_EQ(ReasonOf(inviter.LetIn(attempt).status()), ErrorReason::kNotPermitted);
+  EXPECT_TRUE(inviter_.LetIn(AttemptOf('j', ticket)).ok());
 }
 
 TEST_F(InviterTest, RenewsWithTheSameRoleForLonger) {
@@ -122,7 +159,8 @@ TEST_F(InviterTest, RenewsWithTheSameRoleForLonger) {
 
 TEST_F(InviterTest, AMemberIssuesNothing) {
   MeshAdmission admission(RulesOf({{'a', Role::kAdmin}, {'b', Role::kMember}}, now_));
-  Inviter member(TestKey('b'), admission, *catalog_, [this] { return now_; });
+  Inviter member(TestKey('b'), admission, *catalog_, [](const FactPtr&) {},
+                 [this] { return now_; });
 
   EXPECT_EQ(ReasonOf(member.IssueTicket({.mesh_name = "lab"}).status()),
             ErrorReason::kNotPermitted);

@@ -31,7 +31,8 @@ class RevokerTest : public testing::Test {
   explicit RevokerTest(Role role = Role::kAdmin)
       : admission_({.policy = MeshPolicy::kInvite,
                     .mesh = TestMesh(),
-                    .credential = EncodeChain(MakeChain({{'b', Role::kAdmin}, {'a', role}})),
+                    .credential = EncodeChain(MakeChain(
+                        {{'b', Role::kAdmin, -absl::Hours(1)}, {'a', role, -absl::Hours(1)}})),
                     .now = [] { return kTestNow; }}) {}
 
   absl::StatusOr<RevocationResult> Revoke(const RevocationOrder& order) {

@@ -63,5 +63,17 @@ TEST(Redemptions, AreForgottenOnceTheTicketIsVoid) {
   EXPECT_TRUE(Redeem(*catalog, UseBy("c"), kNow + absl::Hours(1)));
 }
 
+TEST(Redemptions, CountThoseThatUsedItElsewhereOnce) {
+  TempDir dir;
+  auto catalog = OpenOrDie(OptionsIn(dir));
+  TicketUse use = UseBy("b");
+  use.others = {Peer("a"), Peer("b")};
+  EXPECT_TRUE(Redeem(*catalog, use));  // It is one of them.
+
+  use = UseBy("c");
+  EXPECT_FALSE(Redeem(*catalog, use));  // The others are remembered.
+  EXPECT_TRUE(Redeem(*catalog, UseBy("a")));
+}
+
 }  // namespace
 }  // namespace panal::catalog_test
