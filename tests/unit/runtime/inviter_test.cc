@@ -116,7 +116,7 @@ TEST_F(InviterTest, SaysEveryUseOnce) {
 TEST_F(InviterTest, RedeemsTheTicketOfAnotherAsOftenAsItIsNotUsedUpElsewhere) {
   const Issuer other = TestIssuer({{'a', Role::kAdmin}, {'b', Role::kInviter}});
   const Ticket ticket = *IssueTicket(
-      other, {.uses = 2, .mesh_name = "lab", .contacts = {{kContact, TestPeer('a')}}}, now_);
+      other, {.mesh_name = "lab", .uses = 2, .contacts = {{kContact, TestPeer('a')}}}, now_);
   const FactPtr elsewhere = *MakeVerifiedFact(
       other, Redemption{ticket.chain.grants.back().serial, TestPeer('k'),
                         ticket.chain.grants.back().not_after_s}, now_);

@@ -47,7 +47,8 @@ std::vector<F> Frames(const Outputs& outputs, const PeerId& to) {
 
 FactDigest DigestOf(const std::vector<FactPtr>& facts) {
   FactSet set;
-  for (const FactPtr& fact : facts) set.Add(fact, kFactsNow);
+  FactPtr ignored;
+  for (const FactPtr& fact : facts) set.Add(fact, kFactsNow, &ignored);
   return set.Digest();
 }
 
@@ -501,7 +502,7 @@ class TwoSpreaders {
     Outputs ignored;
     at_[0].OnLoaded({one}, kFactsNow, ignored);
     at_[1].OnLoaded({other}, kFactsNow, ignored);
-    for (int peer : {0, 1}) Step(peer, [&](auto& at, Outputs& out) { at.OnLinkUp(kAnn, out); });
+    for (int peer : {0, 1}) Step(peer, [&](FactSpreader& at, Outputs& out) { at.OnLinkUp(kAnn, out); });
   }
 
   // Until nothing is on its way. The steps that it took.
@@ -520,8 +521,9 @@ class TwoSpreaders {
   const FactSet& facts(int peer) const { return at_[peer].facts(); }
 
  private:
-  template <typename F>
-  void Step(int peer, F step) {
+  using Event = std::function<void(FactSpreader&, Outputs&)>;
+
+  void Step(int peer, const Event& step) {
     Outputs outputs;
     step(at_[peer], outputs);
     at_[peer].CheckInvariants();
@@ -532,11 +534,11 @@ class TwoSpreaders {
         FactsVerified verified{verify->token};
         for (const std::string& bytes : verify->facts) verified.facts.push_back(said_.at(bytes));
         waiting_.push_back([this, peer, verified] {
-          Step(peer, [&](auto& at, Outputs& out) { at.OnVerified(verified, kFactsNow, out); });
+          Step(peer, [&](FactSpreader& at, Outputs& out) { at.OnVerified(verified, kFactsNow, out); });
         });
       } else if (const auto* store = std::get_if<StoreFacts>(&output)) {
         waiting_.push_back([this, peer, token = store->token] {
-          Step(peer, [&](auto& at, Outputs& out) { at.OnStored({token}, out); });
+          Step(peer, [&](FactSpreader& at, Outputs& out) { at.OnStored({token}, out); });
         });
       }
     }
