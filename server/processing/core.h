@@ -171,6 +171,7 @@ struct SearchOptions {
     bool compensate = true;  // For links that bubbles share (sizes.h).
     bool visit_once = true;  // However many ranges of a bubble reach a peer.
     bool oversize = true;    // Pages, for the keepers that depart before the next refresh.
+    bool audit = true;       // Whether neighbors find what they should (search/audit.h).
   };
 
   Rules rules;

@@ -300,6 +300,22 @@ Row RunVariant(const std::string& variant, double fail) {
       .front();
 }
 
+// A fifth of the peers claim to have asked everybody and keep what was found to themselves. Neighbors
+// that find more find them out: half as much is missed.
+TEST(RunHostile, WhoLiesAboutCountsIsFoundOut) {
+  const Row row = RunHostile({.experiment = "hostile",
+                              .peers = 300,
+                              .recalls = {0.99},
+                              .trials = 2500,
+                              .fail = 0.2,
+                              .variant = "counts",
+                              .use_minutes = 7})
+                      .front();
+
+  EXPECT_LE(std::get<double>(Get(row, "measured_miss")), 0.022);
+  EXPECT_EQ(std::get<double>(Get(row, "complete")), 1);
+}
+
 // Whoever resends all it ever sent, one second and half a minute later, costs frames, no recall.
 TEST(RunHostile, ReplayedFramesCostNoRecall) {
   const Row row = RunVariant("replay", 0.1);

@@ -63,7 +63,7 @@ std::map<std::string, std::string> GoldenFields() {
       {"canary", absl::StrCat("trials fail minutes recall factor factor_max "
                               "canary_frames_per_peer_minute ",
                               searched, " copies_per_page")},
-      {"hostile", absl::StrCat("trials fail variant hostile recall ", searched,
+      {"hostile", absl::StrCat("trials fail variant hostile use_minutes recall ", searched,
                                " stale copies_per_page hostile_links hostile_queries")},
       {"churn", absl::StrCat("sessions hours minutes live recall ", searched, " copies_per_page")},
       {"classes", absl::StrCat("trials when digests class recall ", searched,

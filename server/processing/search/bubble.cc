@@ -338,11 +338,11 @@ std::vector<PeerId> BubbleEngine::Candidates(const Task& task, absl::Time now,
   *preferred = 0;
   for (const PeerId& neighbor : neighbors_.ids()) {
     if (!task.range.everyone && !conduct_.HasCredit(neighbor)) continue;
-    // The origin and the sender have been visited already; a suspect may be dead.
+    // The origin and the sender have been visited already; a suspect may be dead, or lie.
     int resort = 0;
     if (neighbor == task.work->origin) resort = 1;
     if (!task.root && neighbor == task.parent) resort = 2;
-    if (conduct_.IsSuspect(neighbor, now)) resort = 3;
+    if (conduct_.IsSuspect(neighbor, now) || audit_.Distrusts(neighbor, now)) resort = 3;
     if (conduct_.RefusedLately(neighbor, now)) resort = 4;
     if (resort == 0) ++*preferred;
     ranked.push_back({{resort, RankOf(task.range.seed, task.range.begin, neighbor)}, neighbor});
@@ -450,6 +450,8 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
   part->visited = CappedSum(part->visited, tally.visited);
   part->kept = CappedSum(part->kept, tally.kept);
   part->full = CappedSum(part->full, tally.full);
+  part->truncated = part->truncated || tally.truncated;
+  NoteFinds(*task, from, tally.hits);
   if (!tally.Empty()) AddTally(*bubble, *task, std::move(tally), now, outputs);
 
   const bool refused = answer.final && answer.unanswered >= most && part->visited == 0;
@@ -474,8 +476,8 @@ void BubbleEngine::OnAnswer(const PeerId& from, const Answer& answer, absl::Time
     Retry(*task, *part, now, outputs);
   } else if (holder || answer.unanswered == 0) {
     part->resolved = true;
-    const uint32_t missing = part->contact ? 0 : std::min(answer.unanswered, part->size());
-    task->unanswered = CappedSum(task->unanswered, missing);
+    part->missing = part->contact ? 0 : std::min(answer.unanswered, part->size());
+    task->unanswered = CappedSum(task->unanswered, part->missing);
     if (holder) {
       if (part->tried.size() == 1) conduct_.OnInTime(from);
       NotePace(*task, *part, now);
@@ -493,6 +495,7 @@ void BubbleEngine::OnVisited(const BubbleId& id, Tally tally, bool failed, absl:
   for (const std::unique_ptr<Task>& owned : bubble->tasks) {
     Task& task = *owned;
     if (task.sequence != bubble->visit_task) continue;
+    NoteFinds(task, self_, tally.hits);
     if (!tally.Empty()) AddTally(*bubble, task, std::move(tally), now, outputs);
     if (failed && !task.finished() && task.work->visiting) {
       task.unanswered = CappedSum(task.unanswered, 1);
@@ -621,6 +624,7 @@ void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
 
 void BubbleEngine::OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) {
   conduct_.Forget(peer);
+  audit_.Forget(peer);
   std::vector<uint64_t> sequences;
   for (const auto& [sequence, task] : active_) {
     sequences.push_back(sequence);
@@ -651,6 +655,7 @@ bool BubbleEngine::HasUnresolved(const Task& task) {
 
 void BubbleEngine::FinishIfDone(Task& task, absl::Time now, Outputs& outputs) {
   if (task.finished() || task.work->visiting || HasUnresolved(task)) return;
+  if (AuditParts(task, now, outputs)) return Arm(task, now, outputs);
   Finish(bubbles_.find(task.bubble)->second, task, now, outputs);
 }
 
@@ -698,6 +703,7 @@ absl::Duration BubbleEngine::SilenceAfter(absl::Duration remaining) const {
 
 void BubbleEngine::CheckInvariants() const {
   PANAL_CHECK(conduct_.size() <= neighbors_.ids().size());
+  PANAL_CHECK(audit_.size() <= neighbors_.ids().size());
   size_t open = 0;
   size_t visiting = 0;
   PANAL_CHECK(Remembered() <= static_cast<size_t>(options_.bubbles_max));

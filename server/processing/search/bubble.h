@@ -26,6 +26,7 @@
 #include "common/base/random.h"
 #include "common/model/frame.h"
 #include "server/processing/core.h"
+#include "server/processing/search/audit.h"
 #include "server/processing/search/conduct.h"
 #include "server/processing/search/digests.h"
 #include "server/processing/search/hits.h"
@@ -173,6 +174,9 @@ class BubbleEngine {
     bool contact = false;  // By a digest: never sent elsewhere.
     uint32_t consulted = 0;
     uint32_t contacted = 0;
+    uint32_t missing = 0;    // Positions of it that the task counts as unanswered.
+    bool truncated = false;  // More was found than it brought.
+    bool audited = false;
 
     uint32_t size() const { return end - begin; }
   };
@@ -198,6 +202,7 @@ class BubbleEngine {
     uint32_t contacts = 0;
     Tally pending;  // Without hits; those are in `merger`.
     HitMerger merger;
+    Finds finds;
   };
 
   struct Task {
@@ -287,6 +292,13 @@ class BubbleEngine {
   // A part was answered by who holds it: what is late follows from it.
   void NotePace(Task& task, const Part& part, absl::Time now);
   static void GiveUp(Task& task, Part& part);
+  // Whether what neighbors find tells whether they looked.
+  bool Audits(const Task& task) const;
+  void NoteFinds(Task& task, const PeerId& finder, const std::vector<Hit>& hits);
+  void Compare(const Task& task, const Part& part, absl::Time now);
+  // Every part is answered. Gives those of neighbors that are distrusted now to others: false where
+  // there is none.
+  bool AuditParts(Task& task, absl::Time now, Outputs& outputs);
   // Nobody waits for what the task cast any more.
   void EndCasts(Task& task);
   // Whether a cast that brings about a visit must go elsewhere.
@@ -322,6 +334,7 @@ class BubbleEngine {
   // Tasks not finished, by sequence.
   absl::btree_map<uint64_t, Task*> active_;
   Conduct conduct_;
+  Audit audit_;
   Pace pace_;
   std::vector<Visit> visits_;
   size_t visiting_ = 0;

@@ -39,7 +39,7 @@ void BubbleEngine::Consult(Bubble& bubble, Task& task, absl::Time now, Outputs& 
     if (task.work->links == task.range.consult) break;
     // Those are visited, or told to: what they keep is counted with them.
     if (neighbor == task.work->origin || (!task.root && neighbor == task.parent)) continue;
-    if (has_part(neighbor)) continue;
+    if (has_part(neighbor) || audit_.Distrusts(neighbor, now)) continue;
     const std::optional<bool> may = digests_.MayMatch(neighbor, asked);
     if (!may) continue;
     ++task.work->links;

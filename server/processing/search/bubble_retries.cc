@@ -18,8 +18,9 @@ std::optional<PeerId> BubbleEngine::NextFor(const Task& task, const Part& part,
   std::optional<PeerId> next;
   const std::vector<PeerId> candidates = Candidates(task, now, &preferred);
   for (const PeerId& candidate : candidates) {
-    // One that has no room either would only be asked for nothing.
+    // One that has no room either, or lies, would only be asked for nothing.
     if (Contains(part.tried, candidate) || conduct_.RefusedLately(candidate, now)) continue;
+    if (audit_.Distrusts(candidate, now)) continue;
     const bool used = std::any_of(task.parts.begin(), task.parts.end(), [&](const Part& other) {
       return Contains(other.tried, candidate);
     });
@@ -78,8 +79,9 @@ void BubbleEngine::NotePace(Task& task, const Part& part, absl::Time now) {
 void BubbleEngine::GiveUp(Task& task, Part& part) {
   part.resolved = true;
   if (part.contact) return;  // No position of the range; it is not consulted.
-  const uint32_t missing = part.size() - std::min(part.size(), part.visited);
-  task.unanswered = CappedSum(task.unanswered, task.range.everyone ? 1 : missing);
+  part.missing =
+      task.range.everyone ? 1 : part.size() - std::min(part.size(), part.visited);
+  task.unanswered = CappedSum(task.unanswered, part.missing);
 }
 
 }  // namespace panal

@@ -209,6 +209,7 @@ std::vector<Row> RunHostile(const Parameters& parameters) {
     mesh.PublishRecords(side);
   }
   sim.Run(absl::Minutes(2));
+  mesh.Use(absl::Minutes(parameters.use_minutes), parameters.recalls.front());
   std::vector<uint64_t> before;
   for (PeerIndex peer = 0; peer < sim.size(); ++peer)
     before.push_back(sim.QueriesEvaluatedAt(peer));
@@ -219,6 +220,7 @@ std::vector<Row> RunHostile(const Parameters& parameters) {
   row.Add("fail", parameters.fail);
   row.Add("variant", hostile->variant());
   row.Add("hostile", hostile->Share());
+  row.Add("use_minutes", parameters.use_minutes);
   row.Add("recall", parameters.recalls.front());
   AddSearched(row, searched, sim.random());
   row.Add("stale", searched.stale);

@@ -85,6 +85,9 @@ int Main(int argc, char** argv) {
     sub->add_option("--digests", parameters.digests, "Whether peers exchange digests")
         ->transform(CLI::CheckedTransformer(switches))
         ->default_str(parameters.digests ? "on" : "off");
+    sub->add_option("--use", parameters.use_minutes,
+                    "hostile: minutes in which every peer searches now and then, before it counts")
+        ->check(CLI::Range(0.0, 10'000.0));
     sub->add_option("--hours", parameters.hours, "Virtual hours of churn")
         ->check(CLI::Range(0.1, 1000.0));
     sub->add_option("--graph", parameters.graph,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -279,6 +280,23 @@ Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
   searched.stale /= static_cast<double>(searched.misses.pairs());
   searched.latency_ms = Quantile(std::move(latencies), 0.5);
   return searched;
+}
+
+void Mesh::Use(absl::Duration duration, double recall) {
+  const Probe everything{kCommonWord, {}};
+  const absl::Time end = sim_.now() + duration;
+  std::deque<Asked> asked;
+  while (sim_.now() < end && sim_.LiveCount() > 0) {
+    const Published& one = published_[sim_.random().Below(published_.size())];
+    const Probe single{one.name, {}};
+    const bool all = sim_.random().Unit() < 0.5;
+    asked.push_back(Ask(sim_.RandomLive(), all ? everything : single, recall));
+    sim_.Run(kSearchInterval / static_cast<double>(sim_.LiveCount()));
+    for (; !asked.empty() && IsOver(asked.front()); asked.pop_front()) {
+      sim_.ForgetSearch(asked.front().request);
+    }
+  }
+  for (const Asked& one : asked) sim_.ForgetSearch(one.request);
 }
 
 Mesh::Asked Mesh::Ask(PeerIndex origin, const Probe& probe, double recall) {

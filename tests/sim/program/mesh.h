@@ -40,6 +40,9 @@ struct Probe {
   std::vector<size_t> records;  // In the order they were published.
 };
 
+// Between two searches of one peer in a mesh in use (BubbleStorm's load).
+inline constexpr absl::Duration kSearchInterval = absl::Minutes(5);
+
 class Mesh {
  public:
   // `catalog_pages_max`, latencies and loss are the simulator's defaults unless set in `options`.
@@ -75,6 +78,9 @@ class Mesh {
   Searched SearchByRank(int queries, double recall);
   // Each of `probes`, which ask for equally many records, from such peers.
   Searched SearchEach(const std::vector<Probe>& probes, double recall);
+
+  // Lets the mesh be used: every peer searches once in kSearchInterval, for one record or for all.
+  void Use(absl::Duration duration, double recall);
 
   // For meshes whose peers come and go: publishes a record of `peer`, without waiting for its
   // spread.

@@ -34,6 +34,8 @@ struct Parameters {
   double zipf = 0;
   // Hits that are enough for a search; 0: all of them.
   int enough = 0;
+  // `hostile`: minutes of use of the mesh, hostile peers and all, before the searches that count.
+  double use_minutes = 0;
   // Virtual hours of `churn`.
   double hours = 6;
   // Lengths of sessions of `churn`: `weibull` or `exponential` (churn.cc).
