@@ -62,10 +62,10 @@ absl::Status Inviter::Count(const VerifiedTicket& ticket, const PeerId& peer) {
                                                 .others = others},
                                                now_()));
   if (!counted) {
-    return Error(ErrorReason::kTicketUsedUp,
-                 absl::StrCat("the ticket has let in ", ticket.uses,
-                              ticket.uses == 1 ? " peer" : " peers",
-                              ", as many as it may; ask for a new one"));
+    return Error(
+        ErrorReason::kTicketUsedUp,
+        absl::StrCat("the ticket has let in ", ticket.uses, ticket.uses == 1 ? " peer" : " peers",
+                     ", as many as it may; ask for a new one"));
   }
   if (!std::binary_search(others.begin(), others.end(), peer)) SayUse(ticket, peer);
   return absl::OkStatus();
@@ -76,8 +76,8 @@ void Inviter::SayUse(const VerifiedTicket& ticket, const PeerId& peer) {
   const absl::StatusOr<Issuer> issuer = OwnIssuer();
   absl::StatusOr<FactPtr> fact = issuer.status();
   if (issuer.ok()) {
-    fact = MakeVerifiedFact(
-        *issuer, Redemption{ticket.serial(), peer, SecondsOf(ticket.not_after)}, now_());
+    fact = MakeVerifiedFact(*issuer, Redemption{ticket.serial(), peer, SecondsOf(ticket.not_after)},
+                            now_());
   }
   if (fact.ok()) return say_(*fact);
   LogLimited(LogLevel::kError, "use_not_said", {{"why", std::string(fact.status().message())}});

@@ -10,8 +10,8 @@ namespace {
 std::set<PeerId> InvitersOf(const MeshAdmission& admission, Role role) {
   std::set<PeerId> inviters;
   for (const CredentialPtr& credential : admission.Checked()) {
-    const bool may = credential->role >= std::max(role, Role::kInviter) &&
-                     credential->chain.size() < kGrantsMax;
+    const bool may =
+        credential->role >= std::max(role, Role::kInviter) && credential->chain.size() < kGrantsMax;
     if (may && admission.Recheck(*credential).ok()) inviters.insert(credential->peer);
   }
   return inviters;

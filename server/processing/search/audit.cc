@@ -25,8 +25,7 @@ void Finds::Note(const PeerId& finder, const std::vector<Hit>& hits) {
 
 Finds::Comparison Finds::Compare(const PeerId& finder) const {
   const auto place = std::find(finders_.begin(), finders_.end(), finder);
-  const uint32_t own =
-      place == finders_.end() ? 0 : uint32_t{1} << (place - finders_.begin());
+  const uint32_t own = place == finders_.end() ? 0 : uint32_t{1} << (place - finders_.begin());
   Comparison comparison;
   for (const auto& [publisher, finders] : found_) {
     if ((finders & ~own) == 0) continue;

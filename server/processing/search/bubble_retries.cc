@@ -79,8 +79,7 @@ void BubbleEngine::NotePace(Task& task, const Part& part, absl::Time now) {
 void BubbleEngine::GiveUp(Task& task, Part& part) {
   part.resolved = true;
   if (part.contact) return;  // No position of the range; it is not consulted.
-  part.missing =
-      task.range.everyone ? 1 : part.size() - std::min(part.size(), part.visited);
+  part.missing = task.range.everyone ? 1 : part.size() - std::min(part.size(), part.visited);
   task.unanswered = CappedSum(task.unanswered, part.missing);
 }
 

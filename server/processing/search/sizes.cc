@@ -122,9 +122,7 @@ bool BubbleSizes::Saturated() const {
          shape_.peers <= options_.saturated_factor * options_.lambda;
 }
 
-bool BubbleSizes::PagesToEveryone() const {
-  return measured_ && Saturated();
-}
+bool BubbleSizes::PagesToEveryone() const { return measured_ && Saturated(); }
 
 uint32_t BubbleSizes::PageSize() const {
   if (Saturated()) return MeshSize();

@@ -117,9 +117,11 @@ TEST_F(InviterTest, RedeemsTheTicketOfAnotherAsOftenAsItIsNotUsedUpElsewhere) {
   const Issuer other = TestIssuer({{'a', Role::kAdmin}, {'b', Role::kInviter}});
   const Ticket ticket = *IssueTicket(
       other, {.mesh_name = "lab", .uses = 2, .contacts = {{kContact, TestPeer('a')}}}, now_);
-  const FactPtr elsewhere = *MakeVerifiedFact(
-      other, Redemption{ticket.chain.grants.back().serial, TestPeer('k'),
-                        ticket.chain.grants.back().not_after_s}, now_);
+  const FactPtr elsewhere =
+      *MakeVerifiedFact(other,
+                        Redemption{ticket.chain.grants.back().serial, TestPeer('k'),
+                                   ticket.chain.grants.back().not_after_s},
+                        now_);
   admission_.SetRevocations(std::make_shared<const Revocations>(std::vector<FactPtr>{elsewhere}));
 
   EXPECT_TRUE(inviter_.LetIn(AttemptOf('j', ticket)).ok());
@@ -132,8 +134,8 @@ TEST_F(InviterTest, RedeemsTheTicketOfAnotherAsOftenAsItIsNotUsedUpElsewhere) {
 
 TEST_F(InviterTest, GivesNoRoleOfAnothersTicketAboveItsOwn) {
   MeshAdmission admission(RulesOf({{'a', Role::kAdmin}, {'i', Role::kInviter}}, now_));
-  Inviter inviter(TestKey('i'), admission, *catalog_, [](const FactPtr&) {},
-                  [this] { return now_; });
+  Inviter inviter(
+      TestKey('i'), admission, *catalog_, [](const FactPtr&) {}, [this] { return now_; });
   const Ticket ticket = MakeTicket({.role = Role::kAdmin});
   JoinAttempt attempt = AttemptOf('j', ticket);
   attempt.proof = MakeJoinProof(ticket, TestPeer('j'), TestPeer('i'));
@@ -159,8 +161,8 @@ TEST_F(InviterTest, RenewsWithTheSameRoleForLonger) {
 
 TEST_F(InviterTest, AMemberIssuesNothing) {
   MeshAdmission admission(RulesOf({{'a', Role::kAdmin}, {'b', Role::kMember}}, now_));
-  Inviter member(TestKey('b'), admission, *catalog_, [](const FactPtr&) {},
-                 [this] { return now_; });
+  Inviter member(
+      TestKey('b'), admission, *catalog_, [](const FactPtr&) {}, [this] { return now_; });
 
   EXPECT_EQ(ReasonOf(member.IssueTicket({.mesh_name = "lab"}).status()),
             ErrorReason::kNotPermitted);

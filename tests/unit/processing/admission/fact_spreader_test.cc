@@ -502,7 +502,8 @@ class TwoSpreaders {
     Outputs ignored;
     at_[0].OnLoaded({one}, kFactsNow, ignored);
     at_[1].OnLoaded({other}, kFactsNow, ignored);
-    for (int peer : {0, 1}) Step(peer, [&](FactSpreader& at, Outputs& out) { at.OnLinkUp(kAnn, out); });
+    for (int peer : {0, 1})
+      Step(peer, [&](FactSpreader& at, Outputs& out) { at.OnLinkUp(kAnn, out); });
   }
 
   // Until nothing is on its way. The steps that it took.
@@ -534,7 +535,8 @@ class TwoSpreaders {
         FactsVerified verified{verify->token};
         for (const std::string& bytes : verify->facts) verified.facts.push_back(said_.at(bytes));
         waiting_.push_back([this, peer, verified] {
-          Step(peer, [&](FactSpreader& at, Outputs& out) { at.OnVerified(verified, kFactsNow, out); });
+          Step(peer,
+               [&](FactSpreader& at, Outputs& out) { at.OnVerified(verified, kFactsNow, out); });
         });
       } else if (const auto* store = std::get_if<StoreFacts>(&output)) {
         waiting_.push_back([this, peer, token = store->token] {
