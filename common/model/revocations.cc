@@ -14,9 +14,9 @@ bool ComesBefore(const VerifiedFact& one, const VerifiedFact& other) {
 }
 
 // Whether what is not cascading spares a chain that has its target at `place`: the target's own
-// grant never, what it granted before.
+// grant never, what it granted until then.
 bool IsSpared(const std::vector<VerifiedGrant>& chain, size_t place, absl::Time time) {
-  return place + 1 < chain.size() && chain[place + 1].not_before < time;
+  return place + 1 < chain.size() && chain[place + 1].not_before <= time;
 }
 
 }  // namespace

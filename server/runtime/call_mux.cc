@@ -35,6 +35,20 @@ absl::Status CheckBatch(const v1::CallBatch& batch) {
                    " bytes exceeds ", kBatchFramesMax, " frames or ", kBatchSizeMax, " bytes"));
 }
 
+// What no other address and no later time would change is said as it is.
+bool IsForGood(ErrorReason reason) {
+  switch (reason) {
+    case ErrorReason::kPeerUnknown:
+    case ErrorReason::kMeshMismatch:
+    case ErrorReason::kCredentialInvalid:
+    case ErrorReason::kCredentialExpired:
+    case ErrorReason::kCredentialRevoked:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 CallMux::CallMux(const CallMuxOptions& options, std::function<void(CallPtr)> route,
@@ -353,12 +367,7 @@ absl::Status CallMux::LossOf(const CallState& call, const absl::Status& why,
                               why.message()),
                  values);
   }
-  // What no other address and no later time would change is said as it is.
-  const ErrorReason reason = ReasonOf(why);
-  if (reason == ErrorReason::kPeerUnknown || reason == ErrorReason::kMeshMismatch ||
-      reason == ErrorReason::kCredentialInvalid) {
-    return why;
-  }
+  if (IsForGood(ReasonOf(why))) return why;
   return Error(ErrorReason::kPeerUnreachable,
                absl::StrCat("the call did not reach the peer: ", why.message()), values);
 }

@@ -73,14 +73,16 @@ absl::Status Inviter::Count(const VerifiedTicket& ticket, const PeerId& peer) {
 
 // What cannot be said is counted here all the same.
 void Inviter::SayUse(const VerifiedTicket& ticket, const PeerId& peer) {
-  const absl::StatusOr<Issuer> issuer = OwnIssuer();
-  absl::StatusOr<FactPtr> fact = issuer.status();
-  if (issuer.ok()) {
-    fact = MakeVerifiedFact(*issuer, Redemption{ticket.serial(), peer, SecondsOf(ticket.not_after)},
-                            now_());
-  }
+  const absl::StatusOr<FactPtr> fact = FactOfUse(ticket, peer);
   if (fact.ok()) return say_(*fact);
   LogLimited(LogLevel::kError, "use_not_said", {{"why", std::string(fact.status().message())}});
+}
+
+absl::StatusOr<FactPtr> Inviter::FactOfUse(const VerifiedTicket& ticket,
+                                           const PeerId& peer) const {
+  PANAL_ASSIGN_OR_RETURN(const Issuer issuer, OwnIssuer());
+  return MakeVerifiedFact(issuer, Redemption{ticket.serial(), peer, SecondsOf(ticket.not_after)},
+                          now_());
 }
 
 absl::StatusOr<std::string> Inviter::Renew(absl::string_view credential, const PeerId& peer) {

@@ -49,6 +49,7 @@ class Inviter {
   // Counts a use where the ticket has one left. Error: TICKET_USED_UP.
   absl::Status Count(const VerifiedTicket& ticket, const PeerId& peer);
   void SayUse(const VerifiedTicket& ticket, const PeerId& peer);
+  absl::StatusOr<FactPtr> FactOfUse(const VerifiedTicket& ticket, const PeerId& peer) const;
 
   const Identity identity_;
   const MeshAdmission& admission_;

@@ -74,8 +74,8 @@ TEST(Revocations, TheFirstWithoutCascadeIsTheStrictest) {
   const Revocations revocations({Say("a", Of('b', false), 20), Say("a", Of('b', false), 10)});
 
   EXPECT_TRUE(IsVoid(revocations, "ab", 0));
-  EXPECT_FALSE(IsVoid(revocations, "abc", 9));
-  EXPECT_TRUE(IsVoid(revocations, "abc", 10));
+  EXPECT_FALSE(IsVoid(revocations, "abc", 10));
+  EXPECT_TRUE(IsVoid(revocations, "abc", 11));
 }
 
 TEST(Revocations, OneWithCascadeVoidsWhatOneWithoutSpares) {
@@ -167,7 +167,7 @@ bool VoidsByTheRule(const VerifiedFact& fact, const std::vector<VerifiedGrant>& 
                            : std::get<Serial>(revocation->target) == chain[i].serial;
     const bool cascade = revocation != nullptr && revocation->cascade;
     const bool last = i + 1 == chain.size();
-    if (named && (cascade || last || chain[i + 1].not_before >= fact.time)) return true;
+    if (named && (cascade || last || chain[i + 1].not_before > fact.time)) return true;
   }
   return false;
 }
