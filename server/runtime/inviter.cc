@@ -78,8 +78,7 @@ void Inviter::SayUse(const VerifiedTicket& ticket, const PeerId& peer) {
   LogLimited(LogLevel::kError, "use_not_said", {{"why", std::string(fact.status().message())}});
 }
 
-absl::StatusOr<FactPtr> Inviter::FactOfUse(const VerifiedTicket& ticket,
-                                           const PeerId& peer) const {
+absl::StatusOr<FactPtr> Inviter::FactOfUse(const VerifiedTicket& ticket, const PeerId& peer) const {
   PANAL_ASSIGN_OR_RETURN(const Issuer issuer, OwnIssuer());
   return MakeVerifiedFact(issuer, Redemption{ticket.serial(), peer, SecondsOf(ticket.not_after)},
                           now_());

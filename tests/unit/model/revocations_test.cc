@@ -133,8 +133,8 @@ TEST(Revocations, APeerThatMovedHasNoSayFromThenOn) {
   EXPECT_TRUE(IsVoid(revocations, "x"));
   EXPECT_FALSE(IsVoid(revocations, "y"));
   EXPECT_TRUE(IsVoid(revocations, "a"));
-  EXPECT_FALSE(IsVoid(revocations, "ab", 1));
-  EXPECT_TRUE(IsVoid(revocations, "ab", 2));
+  EXPECT_FALSE(IsVoid(revocations, "ab", 2));
+  EXPECT_TRUE(IsVoid(revocations, "ab", 3));
 }
 
 TEST(Revocations, CountTheRedemptionsThatCount) {
