@@ -17,8 +17,8 @@ constexpr char kSearched[] =
     "pairs promised_miss measured_miss measured_miss_high complete peers_reached "
     "messages_per_query answers_per_query contacts_per_query false_contacts_per_query "
     "digests_consulted bytes_per_query depth depth_mean latency_ms size_error";
-constexpr char kBegin[] = "experiment peers seed mix";
-constexpr char kEnd[] = "events seconds trace_hash";
+constexpr char kBegin[] = "experiment peers seed mix command";
+constexpr char kEnd[] = "events seconds events_per_second peak_mib trace_hash";
 
 std::string Names(const Row& row) {
   return absl::StrJoin(row.values(), " ", [](std::string* out, const auto& value) {
@@ -68,9 +68,9 @@ std::map<std::string, std::string> GoldenFields() {
       {"churn", absl::StrCat("sessions hours minutes live recall ", searched, " copies_per_page")},
       {"classes", absl::StrCat("trials when digests class recall ", searched,
                                " copies_per_page digest_bytes_per_peer_minute")},
-      {"load",
-       "recall queries jain p99_of_fair_share max_of_fair_share pages pages_jain "
-       "pages_p99_of_fair_share pages_max_of_fair_share"},
+      {"load", absl::StrCat("digests recall records queries ", searched,
+                            " jain p99_of_fair_share max_of_fair_share pages pages_jain "
+                            "pages_p99_of_fair_share pages_max_of_fair_share")},
       {"standing",
        "trials recall pairs promised_miss missed_at_once missed_at_last told_twice latency_ms "
        "latency_p99_ms casts_per_peer_minute answers_per_peer_minute bytes_per_peer_minute"},

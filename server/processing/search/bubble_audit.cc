@@ -25,6 +25,7 @@ void BubbleEngine::Compare(const Task& task, const Part& part, absl::Time now) {
   // With a second holder nobody knows who visited whom; what was cut says nothing of the rest.
   if (part.tried.size() != 1 || part.truncated) return;
   const PeerId& holder = part.tried.front();
+  if (!neighbors_.Has(holder)) return;  // Gone meanwhile.
   Coverage claimed{static_cast<double>(part.visited), static_cast<double>(part.consulted)};
   if (part.contact) claimed = {static_cast<double>(part.consulted), 0};
   audit_.OnCompared(holder, sizes_.Recall(claimed), task.work->finds.Compare(holder), now);

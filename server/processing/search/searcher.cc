@@ -273,7 +273,7 @@ void Searcher::Finish(Searches::iterator it, CutShort why, Outputs& outputs) {
   // Peers that were contacted are counted with the links consulted.
   Coverage coverage = CoverageOf(search);
   coverage.peers = std::max(coverage.peers, static_cast<double>(search.reached_before));
-  summary.recall = search.exact ? 1.0 : sizes_.Recall(coverage);
+  summary.recall = search.exact ? 1.0 : sizes_.ExpectedRecall(coverage);
   summary.complete = summary.recall + kRecallRounding >= search.recall;
   summary.truncated = search.truncated || search.merger.truncated();
   summary.cut_short = summary.complete ? CutShort::kNothing : why;

@@ -213,4 +213,10 @@ double BubbleSizes::Recall(const Coverage& coverage) const {
   return RecallOf(shape_, LiveCopies(), coverage);
 }
 
+double BubbleSizes::ExpectedRecall(const Coverage& coverage) const {
+  // The mean of what decays from `oversize_` to 1 at an even rate.
+  const double mean = oversize_ > 1 ? (oversize_ - 1) / std::log(oversize_) : 1;
+  return RecallOf(shape_, std::min(LiveCopies() * mean, shape_.peers), coverage);
+}
+
 }  // namespace panal

@@ -36,6 +36,11 @@ class Hostile {
 
   bool Is(PeerIndex peer) const { return is_[peer]; }
 
+  // What others give it to keep.
+  bool KeepsNothing(PeerIndex peer) const {
+    return variant_ == "drop" && sim_ != nullptr && is_[peer];
+  }
+
   const std::string& variant() const { return variant_; }
 
   double Share() const {
@@ -50,6 +55,7 @@ class Hostile {
   absl::Duration Tamper(PeerIndex from, PeerIndex to, Frame& frame);
 
  private:
+  bool Drops(PeerIndex from, const Frame& frame) const;
   void Note(const PagePtr& page);
   void Replay(PeerIndex from, PeerIndex to, const Frame& frame);
   void MakeStale(Frame& frame);
@@ -101,8 +107,7 @@ absl::Duration Hostile::Tamper(PeerIndex from, PeerIndex to, Frame& frame) {
   }
   if (sim_ == nullptr || !is_[from]) return kNoDelay;
   const bool answers = std::holds_alternative<Answer>(frame);
-  // Takes part in everything but never answers: its range is lost unless it is sent elsewhere.
-  if (variant_ == "drop" && answers) return absl::InfiniteDuration();
+  if (variant_ == "drop" && Drops(from, frame)) return absl::InfiniteDuration();
   if (variant_ == "late" && answers) return kLate;
   if (variant_ == "counts") LieAboutCounts(frame);
   if (variant_ == "size") LieAboutSize(frame);
@@ -110,6 +115,13 @@ absl::Duration Hostile::Tamper(PeerIndex from, PeerIndex to, Frame& frame) {
   if (variant_ == "stale") MakeStale(frame);
   if (variant_ == "replay") Replay(from, to, frame);
   return kNoDelay;
+}
+
+// Takes from the mesh and gives nothing: answers nothing, and passes nothing on for others.
+bool Hostile::Drops(PeerIndex from, const Frame& frame) const {
+  if (std::holds_alternative<Answer>(frame)) return true;
+  const auto* cast = std::get_if<Cast>(&frame);
+  return cast != nullptr && cast->origin != sim_->IdOf(from);
 }
 
 // Sends it over the same link again, if that is still there, as often as kReplays says.
@@ -161,6 +173,7 @@ SimulationOptions OptionsOf(const std::shared_ptr<Hostile>& hostile) {
   options.tamper = [hostile](PeerIndex from, PeerIndex to, Frame& frame) {
     return hostile->Tamper(from, to, frame);
   };
+  options.drops_pages = [hostile](PeerIndex peer) { return hostile->KeepsNothing(peer); };
   return options;
 }
 
@@ -214,7 +227,6 @@ std::vector<Row> RunHostile(const Parameters& parameters) {
   for (PeerIndex peer = 0; peer < sim.size(); ++peer)
     before.push_back(sim.QueriesEvaluatedAt(peer));
   Searched searched = mesh.SearchAll(side, parameters.recalls.front());
-  sim.CheckInvariants();
   Row row = BeginRow(parameters);
   row.Add("trials", int64_t{parameters.trials});
   row.Add("fail", parameters.fail);

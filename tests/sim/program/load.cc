@@ -16,6 +16,9 @@ constexpr int kPagesPerPeer = 2;
 // Searches of one run: so many that the noise of counting stays well below the unevenness. Guess.
 constexpr int kQueriesPerPeer = 20;
 
+// So that no record is asked for by all: each search asks for one of them, drawn at random. Guess.
+constexpr int kPeersPerRecord = 4;
+
 constexpr absl::Duration kPublishSpacing = absl::Milliseconds(2);
 constexpr absl::Duration kSpreadTime = absl::Seconds(30);
 
@@ -60,19 +63,24 @@ std::vector<Row> RunLoad(const Parameters& parameters) {
   Mesh mesh(parameters);
   mesh.Grow();
   mesh.Settle();
-  mesh.PublishRecords(1);
+  const int records = std::max(1, parameters.peers / kPeersPerRecord);
+  mesh.PublishRecords(records);
   std::vector<double> before;
   for (PeerIndex peer = 0; peer < mesh.sim().size(); ++peer) {
     before.push_back(static_cast<double>(mesh.sim().QueriesEvaluatedAt(peer)));
   }
-  mesh.SearchAll(parameters.peers * kQueriesPerPeer, parameters.recalls.front());
+  const Searched searched =
+      mesh.SearchOne(parameters.peers * kQueriesPerPeer, parameters.recalls.front());
   std::vector<double> queries;
   for (PeerIndex peer = 0; peer < mesh.sim().size(); ++peer) {
     queries.push_back(static_cast<double>(mesh.sim().QueriesEvaluatedAt(peer)) - before[peer]);
   }
   Row row = BeginRow(parameters);
+  row.Add("digests", std::string(parameters.digests ? "on" : "off"));
   row.Add("recall", parameters.recalls.front());
+  row.Add("records", int64_t{records});
   row.Add("queries", int64_t{parameters.peers} * kQueriesPerPeer);
+  AddSearched(row, searched, mesh.sim().random());
   AddFairness(row, "", mesh, std::move(queries));
   row.Add("pages", int64_t{parameters.peers} * kPagesPerPeer);
   AddFairness(row, "pages_", mesh, PagesKept(mesh.sim()));

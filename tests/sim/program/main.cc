@@ -4,9 +4,12 @@
 #include <cstdio>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "tests/sim/program/experiments.h"
 #include "tests/sim/program/report.h"
 
@@ -44,60 +47,90 @@ const std::map<std::string, Experiment>& Experiments() {
   return *experiments;
 }
 
-int Main(int argc, char** argv) {
-  Parameters parameters;
-  Format format = Format::kTable;
-  CLI::App app(
-      "Experiments on Panal's mesh logic with simulated peers. The same seed gives the same run.",
-      "panal-sim");
-  app.require_subcommand(1);
-  const std::map<std::string, Mix> mixes = {
-      {"homogeneous", Mix::kHomogeneous}, {"bubblestorm", Mix::kBubbleStorm}, {"gia", Mix::kGia}};
-  const std::map<std::string, Format> formats = {
-      {"table", Format::kTable}, {"csv", Format::kCsv}, {"json", Format::kJson}};
-  const std::map<std::string, bool> switches = {{"on", true}, {"off", false}};
-  for (const auto& [name, experiment] : Experiments()) {
-    CLI::App* sub = app.add_subcommand(name, experiment.help);
-    sub->add_option("--peers", parameters.peers, "Peers of the mesh")
-        ->check(CLI::Range(1, 1'000'000));
-    sub->add_option("--seed", parameters.seed, "What everything random follows from");
-    sub->add_option("--recall", parameters.recalls, "Asked for; several are measured on one mesh")
-        ->check(CLI::Range(1e-9, 1.0))
-        ->delimiter(',');
-    sub->add_option("--trials", parameters.trials, "Pairs of a record and a query")
-        ->check(CLI::Range(1, 100'000'000));
-    sub->add_option("--mix", parameters.mix, "Capacities of the peers")
-        ->transform(CLI::CheckedTransformer(mixes));
-    sub->add_option("--fail", parameters.fail, "Share of the peers that fail")
-        ->check(CLI::Range(0.0, 0.99));
-    sub->add_option("--variant", parameters.variant,
-                    "broadcast: panal or hyparview; hostile: what hostile peers do")
-        ->check(CLI::IsMember({"panal", "hyparview", "drop", "late", "counts", "size", "amplify",
-                               "stale", "replay", "capacity"}));
-    sub->add_option("--zipf", parameters.zipf,
-                    "recall, baseline: exponent of the popularity of records, and of queries")
-        ->check(CLI::Range(0.0, 5.0));
-    sub->add_option("--sessions", parameters.sessions, "churn: weibull or exponential")
-        ->check(CLI::IsMember({"weibull", "exponential"}));
-    sub->add_option("--enough", parameters.enough,
-                    "Hits after which a search ends; its misses say nothing then")
-        ->check(CLI::Range(0, 10'000));
-    sub->add_option("--digests", parameters.digests, "Whether peers exchange digests")
-        ->transform(CLI::CheckedTransformer(switches))
-        ->default_str(parameters.digests ? "on" : "off");
-    sub->add_option("--use", parameters.use_minutes,
-                    "hostile: minutes in which every peer searches now and then, before it counts")
-        ->check(CLI::Range(0.0, 10'000.0));
-    sub->add_option("--hours", parameters.hours, "Virtual hours of churn")
-        ->check(CLI::Range(0.1, 1000.0));
-    sub->add_option("--graph", parameters.graph,
-                    "baseline: an edge list instead of Panal's own links")
-        ->check(CLI::ExistingFile);
-    sub->add_option("-o,--output", format, "Form of the results")
-        ->transform(CLI::CheckedTransformer(formats));
+// Whether several recalls are measured on one mesh.
+bool TakesRecalls(const std::string& experiment) {
+  static const auto* const several =
+      new std::set<std::string>{"recall", "crash", "leave", "classes", "standing"};
+  return several->contains(experiment);
+}
+
+// What was typed, but for the form of the results.
+std::string CommandOf(int argc, char** argv) {
+  std::string command = "panal-sim";
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "-o" || argument == "--output") {
+      ++i;
+    } else if (!absl::StartsWith(argument, "--output=")) {
+      absl::StrAppend(&command, " ", argument);
+    }
   }
-  CLI11_PARSE(app, argc, argv);
-  parameters.experiment = app.get_subcommands().front()->get_name();
+  return command;
+}
+
+void AddCommonOptions(CLI::App* sub, Parameters& parameters) {
+  static const std::map<std::string, Mix> mixes = {
+      {"homogeneous", Mix::kHomogeneous}, {"bubblestorm", Mix::kBubbleStorm}, {"gia", Mix::kGia}};
+  sub->add_option("--peers", parameters.peers, "Peers of the mesh")
+      ->check(CLI::Range(1, 1'000'000));
+  sub->add_option("--seed", parameters.seed, "What everything random follows from");
+  sub->add_option("--recall", parameters.recalls, "Asked for; several are measured on one mesh")
+      ->check(CLI::Range(1e-9, 1.0))
+      ->delimiter(',');
+  sub->add_option("--trials", parameters.trials, "Pairs of a record and a query")
+      ->check(CLI::Range(1, 100'000'000));
+  sub->add_option("--mix", parameters.mix, "Capacities of the peers")
+      ->transform(CLI::CheckedTransformer(mixes));
+  sub->add_option("--fail", parameters.fail, "Share of the peers that fail")
+      ->check(CLI::Range(0.0, 0.99));
+  sub->add_option("--variant", parameters.variant,
+                  "broadcast: panal or hyparview; hostile: what hostile peers do")
+      ->check(CLI::IsMember({"panal", "hyparview", "drop", "late", "counts", "size", "amplify",
+                             "stale", "replay", "capacity"}));
+}
+
+void AddFaults(CLI::App* sub, Parameters& parameters) {
+  sub->add_option("--loss", parameters.loss, "Share of the frames that links lose")
+      ->check(CLI::Range(0.0, 0.9));
+  sub->add_option("--duplicate", parameters.duplication, "Share of the frames that come twice")
+      ->check(CLI::Range(0.0, 1.0));
+  sub->add_option("--reorder", parameters.reorder_ms,
+                  "Milliseconds by up to which a frame comes after its turn")
+      ->check(CLI::Range(0.0, 10'000.0));
+}
+
+void AddSpecialOptions(CLI::App* sub, Parameters& parameters) {
+  static const std::map<std::string, bool> switches = {{"on", true}, {"off", false}};
+  sub->add_option("--zipf", parameters.zipf,
+                  "recall, baseline: exponent of the popularity of records, and of queries")
+      ->check(CLI::Range(0.0, 5.0));
+  sub->add_option("--sessions", parameters.sessions, "churn: weibull or exponential")
+      ->check(CLI::IsMember({"weibull", "exponential"}));
+  sub->add_option("--enough", parameters.enough,
+                  "Hits after which a search ends; its misses say nothing then")
+      ->check(CLI::Range(0, 10'000));
+  sub->add_option("--digests", parameters.digests, "Whether peers exchange digests")
+      ->transform(CLI::CheckedTransformer(switches))
+      ->default_str(parameters.digests ? "on" : "off");
+  sub->add_option("--use", parameters.use_minutes,
+                  "hostile: minutes in which every peer searches now and then, before it counts")
+      ->check(CLI::Range(0.0, 10'000.0));
+  sub->add_option("--hours", parameters.hours, "Virtual hours of churn")
+      ->check(CLI::Range(0.1, 1000.0));
+  sub->add_option("--canary", parameters.canary_minutes,
+                  "Minutes between two canaries of a peer; 0: none")
+      ->check(CLI::Range(0.0, 1000.0));
+  sub->add_option("--graph", parameters.graph,
+                  "baseline: an edge list instead of Panal's own links")
+      ->check(CLI::ExistingFile);
+}
+
+int Perform(const Parameters& parameters, Format format) {
+  if (parameters.recalls.size() > 1 && !TakesRecalls(parameters.experiment)) {
+    std::fprintf(stderr, "panal-sim: %s takes one --recall, not %zu\n",
+                 parameters.experiment.c_str(), parameters.recalls.size());
+    return 2;
+  }
   const auto rows = Experiments().at(parameters.experiment).run(parameters);
   if (!rows.ok()) {
     std::fprintf(stderr, "panal-sim: %s\n", std::string(rows.status().message()).c_str());
@@ -105,6 +138,29 @@ int Main(int argc, char** argv) {
   }
   std::fputs(Print(*rows, format).c_str(), stdout);
   return 0;
+}
+
+int Main(int argc, char** argv) {
+  Parameters parameters;
+  Format format = Format::kTable;
+  CLI::App app(
+      "Experiments on Panal's mesh logic with simulated peers. The same seed gives the same run.",
+      "panal-sim");
+  app.require_subcommand(1);
+  static const std::map<std::string, Format> formats = {
+      {"table", Format::kTable}, {"csv", Format::kCsv}, {"json", Format::kJson}};
+  for (const auto& [name, experiment] : Experiments()) {
+    CLI::App* sub = app.add_subcommand(name, experiment.help);
+    AddCommonOptions(sub, parameters);
+    AddFaults(sub, parameters);
+    AddSpecialOptions(sub, parameters);
+    sub->add_option("-o,--output", format, "Form of the results")
+        ->transform(CLI::CheckedTransformer(formats));
+  }
+  CLI11_PARSE(app, argc, argv);
+  parameters.experiment = app.get_subcommands().front()->get_name();
+  parameters.command = CommandOf(argc, argv);
+  return Perform(parameters, format);
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 #include "tests/sim/program/mesh.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cmath>
 #include <ctime>
 #include <deque>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +25,8 @@ constexpr absl::Duration kGrowthStep = absl::Milliseconds(100);
 constexpr int kJoinAddresses = 4;
 // Batches of searches. Guess: some 0.2 s each, so that a class is done in a minute.
 constexpr int kBatchesMax = 200;
+// The other peers search.
+constexpr double kPublisherShare = 0.5;
 // Searches begin this far apart, so that many are under way at once without all in one instant.
 constexpr absl::Duration kSearchSpacing = absl::Milliseconds(20);
 // Pages are spread within seconds unless somebody is silent.
@@ -30,6 +35,13 @@ constexpr absl::Duration kSpreadMax = absl::Minutes(2);
 SimulationOptions WithParameters(SimulationOptions options, const Parameters& parameters) {
   options.seed = parameters.seed;
   options.core.search.digests = parameters.digests;
+  options.loss = parameters.loss;
+  options.duplication = parameters.duplication;
+  options.reorder_max = absl::Milliseconds(parameters.reorder_ms);
+  if (parameters.canary_minutes > 0) {
+    options.peer_pages = true;
+    options.core.canary.interval = absl::Minutes(parameters.canary_minutes);
+  }
   return options;
 }
 
@@ -139,10 +151,12 @@ void Mesh::AddWord(std::string word, int count) {
 }
 
 void Mesh::PublishRecords(int count) {
-  std::vector<PeerIndex> live = sim_.Live();
+  // Others search.
+  std::vector<PeerIndex> publishers = SomeOf(sim_, kPublisherShare);
+  if (publishers.empty()) publishers = sim_.Live();
   const Zipf ranks(count, parameters_.zipf);
   for (int i = 0; i < count; ++i) {
-    const PeerIndex peer = live[sim_.random().Below(live.size())];
+    const PeerIndex peer = publishers[sim_.random().Below(publishers.size())];
     PublishAs(peer, parameters_.zipf > 0 ? ranks.Draw(sim_.random()) : published_.size());
     sim_.Run(kSearchSpacing);
   }
@@ -210,6 +224,15 @@ Searched Mesh::SearchAll(int queries, double recall) {
   return SearchEach(std::vector<Probe>(queries, Probe{kCommonWord, counted_}), recall);
 }
 
+Searched Mesh::SearchOne(int queries, double recall) {
+  std::vector<Probe> probes;
+  for (int i = 0; i < queries; ++i) {
+    const size_t at = counted_[sim_.random().Below(counted_.size())];
+    probes.push_back({absl::StrCat("r", published_[at].rank), {at}});
+  }
+  return SearchEach(probes, recall);
+}
+
 Searched Mesh::SearchByRank(int queries, double recall) {
   std::map<size_t, size_t> first;  // Of each rank that was published, where.
   for (size_t at : counted_) first.emplace(published_[at].rank, at);
@@ -227,11 +250,11 @@ Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
   Searched searched;
   searched.misses.records = static_cast<int>(probes.front().records.size());
   false_contacts_ = 0;
-  const std::vector<PeerIndex> shuffled = SomeOf(sim_, 1);
+  const std::vector<PeerIndex> origins = Origins();
   // Where peers come and go some have ended meanwhile.
   auto origin_of = [&](int query) {
-    for (size_t i = 0; i < shuffled.size(); ++i) {
-      const PeerIndex origin = shuffled[(query + i) % shuffled.size()];
+    for (size_t i = 0; i < origins.size(); ++i) {
+      const PeerIndex origin = origins[(query + i) % origins.size()];
       if (sim_.IsLive(origin)) return origin;
     }
     return sim_.RandomLive();
@@ -254,6 +277,7 @@ Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
     for (const Asked& one : asked) {
       const SearchResult& result = sim_.ResultOf(one.request);
       if (!result.done) continue;  // Its origin is gone.
+      searched.misses.origins.push_back(static_cast<int>(one.origin));
       Judge(*one.probe, result, searched);
       latencies.push_back(absl::ToDoubleMilliseconds(result.elapsed));
       sim_.ForgetSearch(one.request);
@@ -297,6 +321,17 @@ void Mesh::Use(absl::Duration duration, double recall) {
     }
   }
   for (const Asked& one : asked) sim_.ForgetSearch(one.request);
+}
+
+std::vector<PeerIndex> Mesh::Origins() {
+  const std::vector<PeerIndex> shuffled = SomeOf(sim_, 1);
+  std::set<PeerIndex> publishers;
+  for (size_t at : counted_) publishers.insert(published_[at].publisher);
+  std::vector<PeerIndex> others;
+  for (PeerIndex peer : shuffled) {
+    if (!publishers.contains(peer)) others.push_back(peer);
+  }
+  return others.empty() ? shuffled : others;
 }
 
 Mesh::Asked Mesh::Ask(PeerIndex origin, const Probe& probe, double recall) {
@@ -363,12 +398,24 @@ std::vector<PeerIndex> SomeOf(Simulation& sim, double share) {
   return peers;
 }
 
+namespace {
+
+// Most memory that the program had so far.
+double PeakMib() {
+  rusage usage{};
+  PANAL_CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+}  // namespace
+
 Row BeginRow(const Parameters& parameters) {
   Row row;
   row.Add("experiment", parameters.experiment);
   row.Add("peers", int64_t{parameters.peers});
-  row.Add("seed", static_cast<int64_t>(parameters.seed));
+  row.Add("seed", parameters.seed);
   row.Add("mix", NameOf(parameters.mix));
+  row.Add("command", parameters.command);
   return row;
 }
 
@@ -391,11 +438,19 @@ void AddSearched(Row& row, const Searched& searched, Random& random) {
   row.Add("size_error", searched.size_error);
 }
 
-void EndRow(Row& row, const Simulation& sim) { EndRow(row, sim.events(), sim.TraceHash()); }
+void EndRow(Row& row, const Simulation& sim) {
+  sim.CheckInvariants();
+  const std::string broken = sim.CheckPages();
+  PANAL_CHECK(broken.empty());
+  EndRow(row, sim.events(), sim.TraceHash());
+}
 
 void EndRow(Row& row, uint64_t events, uint64_t trace_hash) {
-  row.Add("events", static_cast<int64_t>(events));
-  row.Add("seconds", static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
+  const double seconds = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  row.Add("events", events);
+  row.Add("seconds", seconds);
+  row.Add("events_per_second", static_cast<double>(events) / std::max(seconds, 1e-3));
+  row.Add("peak_mib", PeakMib());
   row.Add("trace_hash", absl::StrCat(absl::Hex(trace_hash, absl::kZeroPad16)));
 }
 

@@ -59,7 +59,7 @@ class Mesh {
   // `limit`.
   bool Settle(absl::Duration limit = absl::Minutes(10));
 
-  // One record a page at a random live peer each, and waits until all are spread, at most two
+  // One record a page at a random peer of half of the live ones each, and waits until all are spread, at most two
   // minutes: those of hostile peers may never be. With --zipf some of them are the same record.
   void PublishRecords(int count);
   // Records published from now on, `count` of them, have this word too.
@@ -74,6 +74,8 @@ class Mesh {
   // `queries` searches for all records that count, which are all that were published unless said
   // otherwise, from peers that are chosen at random, each once while there are enough.
   Searched SearchAll(int queries, double recall);
+  // Each search for one record, drawn at random among those that count.
+  Searched SearchOne(int queries, double recall);
   // Each search for one record, by the popularity that --zipf gives them.
   Searched SearchByRank(int queries, double recall);
   // Each of `probes`, which ask for equally many records, from such peers.
@@ -118,6 +120,8 @@ class Mesh {
   void AwaitSpread();
   double MeanOfSpreads(uint32_t PageSpread::*number) const;
   void OnFrame(PeerIndex to, const Frame& frame);
+  // Live peers to search from, in random order.
+  std::vector<PeerIndex> Origins();
   Asked Ask(PeerIndex origin, const Probe& probe, double recall);
   // Whether it is done, or its origin gone.
   bool IsOver(const Asked& asked) const;

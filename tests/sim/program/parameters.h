@@ -42,9 +42,18 @@ struct Parameters {
   std::string sessions = "weibull";
   // Whether peers exchange digests; as shipped unless said otherwise.
   bool digests = SearchOptions{}.digests;
+  // Minutes between two canaries of a peer; 0: none.
+  double canary_minutes = 0;
+  // Of every link: the share of the frames that is lost, and that comes twice, and by up to how many
+  // milliseconds a frame comes after its turn.
+  double loss = 0;
+  double duplication = 0;
+  double reorder_ms = 0;
+  // The line that runs the experiment again; empty where no program runs it.
+  std::string command;
 };
 
-using Value = std::variant<int64_t, double, std::string>;
+using Value = std::variant<int64_t, uint64_t, double, std::string>;
 
 // One row of results: names and values in the order they are printed.
 class Row {

@@ -11,11 +11,12 @@ namespace {
 
 std::string Text(const Value& value) {
   if (const auto* number = std::get_if<int64_t>(&value)) return absl::StrCat(*number);
+  if (const auto* number = std::get_if<uint64_t>(&value)) return absl::StrCat(*number);
   if (const auto* number = std::get_if<double>(&value)) return absl::StrFormat("%.6g", *number);
   return std::get<std::string>(value);
 }
 
-// Names and texts of this program hold nothing that JSON or CSV would escape.
+// Names and texts of this program hold nothing that JSON would escape, nor quotation marks.
 std::string JsonText(const Value& value) {
   if (std::holds_alternative<std::string>(value)) return absl::StrCat("\"", Text(value), "\"");
   return Text(value);
@@ -40,9 +41,17 @@ std::vector<std::string> Texts(const Row& row) {
   return texts;
 }
 
+std::string CsvText(const std::string& text) {
+  return text.find(',') == std::string::npos ? text : absl::StrCat("\"", text, "\"");
+}
+
 std::string Csv(const std::vector<Row>& rows) {
   std::string text = absl::StrCat(absl::StrJoin(Names(rows.front()), ","), "\n");
-  for (const Row& row : rows) absl::StrAppend(&text, absl::StrJoin(Texts(row), ","), "\n");
+  for (const Row& row : rows) {
+    std::vector<std::string> texts = Texts(row);
+    for (std::string& one : texts) one = CsvText(one);
+    absl::StrAppend(&text, absl::StrJoin(texts, ","), "\n");
+  }
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "common/base/check.h"
 
@@ -18,16 +19,33 @@ std::vector<int> Draw(int count, Random& random) {
   return times;
 }
 
+// By query, the index of who searched among all who did.
+std::vector<int> OriginsOf(const Misses& misses, int* count) {
+  std::map<int, int> index;
+  std::vector<int> origins;
+  for (int query = 0; query < misses.queries; ++query) {
+    const int origin = misses.origins.empty() ? query : misses.origins[query];
+    origins.push_back(index.emplace(origin, std::ssize(index)).first->second);
+  }
+  *count = static_cast<int>(index.size());
+  return origins;
+}
+
 double BootstrapHigh(const Misses& misses, Random& random) {
+  int origin_count = 0;
+  const std::vector<int> origin_of = OriginsOf(misses, &origin_count);
   std::vector<double> rates;
   for (int i = 0; i < kResamples; ++i) {
-    std::vector<int> records = Draw(misses.records, random);
-    std::vector<int> queries = Draw(misses.queries, random);
+    const std::vector<int> records = Draw(misses.records, random);
+    const std::vector<int> origins = Draw(origin_count, random);
+    int64_t queries = 0;
+    for (int query = 0; query < misses.queries; ++query) queries += origins[origin_of[query]];
     int64_t missed = 0;
     for (const Misses::Pair& pair : misses.missed) {
-      missed += int64_t{records[pair.record]} * queries[pair.query];
+      missed += int64_t{records[pair.record]} * origins[origin_of[pair.query]];
     }
-    rates.push_back(static_cast<double>(missed) / static_cast<double>(misses.pairs()));
+    rates.push_back(static_cast<double>(missed) /
+                    static_cast<double>(int64_t{misses.records} * queries));
   }
   return Quantile(std::move(rates), 1 - kTail);
 }

@@ -20,6 +20,8 @@ struct Misses {
   };
 
   std::vector<Pair> missed;
+  // By query: who searched. The queries of one peer begin with the same links. Empty: each has its own.
+  std::vector<int> origins;
 
   int64_t pairs() const { return static_cast<int64_t>(records) * queries; }
 
@@ -43,7 +45,7 @@ class Zipf {
 };
 
 // Upper end of the 95 % interval of the rate: the larger of a bootstrap that draws records and
-// queries anew, both with replacement (Owen 2007, "The pigeonhole bootstrap"), and of the exact
+// origins with all their queries anew, both with replacement (Owen 2007, "The pigeonhole bootstrap"), and of the exact
 // Poisson bound for as many misses, which alone says something where none or few were seen.
 double RateHigh(const Misses& misses, Random& random);
 

@@ -193,6 +193,28 @@ TEST(BubbleAudit, WhereEveryNeighborWasTriedTheRangeIsAnsweredAllTheSame) {
   peer.core->CheckInvariants();
 }
 
+TEST(BubbleAudit, RemembersNothingOfANeighborThatIsGone) {
+  OnePeer peer(12);
+  Cast cast = OnePeer::QueryCast(1, 10, 111, 20'000);
+  cast.hops = 1;
+  cast.origin = peer.links[0];
+  peer.Receive(peer.links[0], cast);
+  const std::vector<SendFrame> casts = peer.Sent<Cast>();
+  ASSERT_EQ(casts.size(), 4u);
+  for (const SendFrame& sent : casts) {
+    const Cast& part = CastOf(sent);
+    Answer answer{.bubble = part.bubble, .begin = part.begin, .final = true};
+    answer.visited = part.end - part.begin;
+    answer.hits = HitsOf(0, 40);
+    peer.Receive(sent.to, answer);
+  }
+  for (const SendFrame& sent : casts) peer.LoseLink(sent.to);
+
+  peer.AnswerIndex();
+
+  peer.core->CheckInvariants();
+}
+
 TEST(BubbleAudit, CanBeSwitchedOff) {
   SearchOptions options{.saturated_factor = 0};
   options.rules.audit = false;

@@ -235,6 +235,20 @@ TEST(BubbleSizes, ConsultsAllLinksButThoseOfTheTree) {
   EXPECT_EQ(sizes.ConsultedPerPeerMax(), kLinksPerPeerMax);
 }
 
+TEST(BubbleSizes, OversizeIsExpectedToBeThereInPart) {
+  BubbleSizes sizes{SearchOptions()};
+  sizes.SetEstimate({1000, 16'000, 256'000, true});
+  const Coverage coverage{.peers = 40};
+  const double least = sizes.Recall(coverage);
+  EXPECT_EQ(sizes.ExpectedRecall(coverage), least);
+
+  sizes.SetOversize(2);
+
+  EXPECT_EQ(sizes.Recall(coverage), least);
+  const double copies = PageCopies(sizes.shape(), SearchOptions().lambda) / std::log(2.0);
+  EXPECT_NEAR(sizes.ExpectedRecall(coverage), RecallOf(sizes.shape(), copies, 40), 1e-9);
+}
+
 TEST(BubbleSizes, OversizeMakesPagesLargerAndQueriesDoNotCountOnIt) {
   BubbleSizes sizes{SearchOptions{}};
   sizes.SetEstimate(Regular(1000, 16));
