@@ -123,8 +123,9 @@ struct SearchOptions {
   double saturated_factor = 4.0;
   // Parts a bubble is split into at every peer.
   int split = 4;
-  // Bubbles remembered for de-duplication, and for how long after their budget.
-  int bubbles_max = 4096;
+  // Bubbles remembered for de-duplication, and for how long after their budget. Guess: one neighbor
+  // may bring half of them, which is 758 searches of 10 s a second that ask everyone.
+  int bubbles_max = 8192;
   absl::Duration bubble_memory = absl::Seconds(60);
   // Visits under way at once; a cast that needs one more is refused, so that its sender asks
   // another neighbor. Guess: half a second of an index that takes a millisecond.

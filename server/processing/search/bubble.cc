@@ -7,17 +7,6 @@
 #include "common/base/check.h"
 
 namespace panal {
-namespace {
-
-// Bubbles looked at, oldest first, when one must go to make room.
-constexpr int kEvictionLooksMax = 8;
-
-uint32_t LimitOf(const CastPayload& payload) {
-  const auto* query = std::get_if<QueryPayload>(&payload);
-  return query == nullptr ? 0 : query->limit;
-}
-
-}  // namespace
 
 void Tally::Add(Tally other) {
   visited = CappedSum(visited, other.visited);
@@ -50,6 +39,7 @@ BubbleId BubbleEngine::Begin(uint64_t owner, CastPayload payload, const CastRang
   const std::string bytes = random_.Bytes(id.bytes.size());
   std::memcpy(id.bytes.data(), bytes.data(), id.bytes.size());
   Bubble& bubble = bubbles_[id];
+  bubble.holder = &HolderOf(self_);
   bubble.owned = true;
   bubble.owner = owner;
   bubble.visited = true;
@@ -78,6 +68,7 @@ void BubbleEngine::Extend(const BubbleId& id, CastPayload payload, const CastRan
 void BubbleEngine::LetGo(const BubbleId& id) {
   Bubble* bubble = FindBubble(id);
   if (bubble == nullptr || !bubble->owned) return;
+  const bool room = HasRoom(*bubble->holder);
   bubble->owned = false;
   --owned_bubbles_;
   for (const std::unique_ptr<Task>& task : bubble->tasks) {
@@ -88,74 +79,8 @@ void BubbleEngine::LetGo(const BubbleId& id) {
     active_.erase(task->sequence);
     --bubble->active;
   }
-  if (Remembered() > static_cast<size_t>(options_.bubbles_max)) Erase(id);
-}
-
-// --- Table of bubbles ----------------------------------------------------------------------------
-
-BubbleEngine::Bubble* BubbleEngine::FindBubble(const BubbleId& id) {
-  auto it = bubbles_.find(id);
-  return it == bubbles_.end() ? nullptr : &it->second;
-}
-
-void BubbleEngine::Erase(const BubbleId& id) {
-  auto it = bubbles_.find(id);
-  PANAL_CHECK(it != bubbles_.end() && !it->second.owned);
-  for (const std::unique_ptr<Task>& task : it->second.tasks) {
-    EndCasts(*task);
-    EndVisit(*task);
-    active_.erase(task->sequence);
-  }
-  by_forget_time_.erase({it->second.forget_at, id});
-  bubbles_.erase(it);
-}
-
-void BubbleEngine::ForgetOld(absl::Time now) {
-  while (!by_forget_time_.empty() && by_forget_time_.begin()->first < now) {
-    const BubbleId id = by_forget_time_.begin()->second;
-    Bubble& bubble = bubbles_.find(id)->second;
-    if (bubble.owned || bubble.active > 0) {
-      KeepUntil(id, bubble, now);
-    } else {
-      Erase(id);
-    }
-  }
-}
-
-bool BubbleEngine::MakeRoom(absl::Time now) {
-  ForgetOld(now);
-  if (Remembered() < static_cast<size_t>(options_.bubbles_max)) return true;
-  // Never one whose budget runs: it would be visited, and counted, again.
-  int looks = 0;
-  for (const auto& [forget_at, id] : by_forget_time_) {
-    if (++looks > kEvictionLooksMax) break;
-    const Bubble& bubble = bubbles_.find(id)->second;
-    if (bubble.owned || bubble.active > 0 || bubble.deadline > now) continue;
-    Erase(BubbleId(id));
-    return true;
-  }
-  return false;
-}
-
-void BubbleEngine::KeepUntil(const BubbleId& id, Bubble& bubble, absl::Time deadline) {
-  by_forget_time_.erase({bubble.forget_at, id});
-  bubble.deadline = std::max(bubble.deadline, deadline);
-  bubble.forget_at = bubble.deadline + options_.bubble_memory;
-  by_forget_time_.insert({bubble.forget_at, id});
-}
-
-BubbleEngine::Task& BubbleEngine::AddTask(const BubbleId& id, Bubble& bubble, CastPayload payload,
-                                          const CastRange& range, absl::Time deadline) {
-  KeepUntil(id, bubble, deadline);
-  bubble.tasks.push_back(std::make_unique<Task>(next_sequence_++, id, LimitOf(payload)));
-  Task& task = *bubble.tasks.back();
-  task.work->payload = std::make_shared<const CastPayload>(std::move(payload));
-  task.range = range;
-  task.work->reach = range.end;
-  task.work->deadline = deadline;
-  active_[task.sequence] = &task;
-  ++bubble.active;
-  return task;
+  // Nobody misses it: casts of it are answered at once then.
+  if (!room) Erase(id);
 }
 
 // --- Casts ---------------------------------------------------------------------------------------
@@ -178,8 +103,9 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
       return;
     }
     const bool plausible = ReachOf(nullptr, cast, hops) > cast.begin;
-    if (!plausible || Overloaded(now) || !MakeRoom(now)) return Refuse(from, cast, outputs);
+    if (!plausible || Overloaded(now) || !MakeRoom(from, now)) return Refuse(from, cast, outputs);
     bubble = &bubbles_[cast.bubble];
+    bubble->holder = &HolderOf(from);
   }
   const CastRange range{cast.seed, cast.begin, cast.end, cast.everyone, cast.consult, cast.contact};
   for (const std::unique_ptr<Task>& task : bubble->tasks) {
@@ -625,6 +551,8 @@ void BubbleEngine::Process(Task& task, absl::Time now, Outputs& outputs) {
 void BubbleEngine::OnNeighborDown(const PeerId& peer, absl::Time now, Outputs& outputs) {
   conduct_.Forget(peer);
   audit_.Forget(peer);
+  auto holder = holders_.find(peer);
+  if (holder != holders_.end()) DropIfIdle(*holder->second);
   std::vector<uint64_t> sequences;
   for (const auto& [sequence, task] : active_) {
     sequences.push_back(sequence);
@@ -706,10 +634,9 @@ void BubbleEngine::CheckInvariants() const {
   PANAL_CHECK(audit_.size() <= neighbors_.ids().size());
   size_t open = 0;
   size_t visiting = 0;
-  PANAL_CHECK(Remembered() <= static_cast<size_t>(options_.bubbles_max));
+  CheckHolders();
   PANAL_CHECK(owned_bubbles_ <= static_cast<size_t>(options_.searches_max) +
                                     static_cast<size_t>(options_.spreads_max));
-  PANAL_CHECK(by_forget_time_.size() == bubbles_.size());
   size_t active = 0;
   for (const auto& [id, bubble] : bubbles_) {
     PANAL_CHECK(bubble.tasks.size() <= kRangesPerBubbleMax + kRootRangesMax);

@@ -59,6 +59,8 @@ inline constexpr uint32_t kCastsPerBubbleMax = 64;
 // four neighbors. Peers with fewer use up what the longest one has to spare: a neighbor of the
 // origin gets an eighth of it.
 inline constexpr uint64_t kHopShrink = 4;
+// What is over is forgotten at most this much later.
+inline constexpr absl::Duration kForgetInterval = absl::Seconds(1);
 // Ranges of one bubble that its origin casts: more than the rounds of a search or a spread.
 inline constexpr size_t kRootRangesMax = 16;
 
@@ -158,6 +160,8 @@ class BubbleEngine {
   void CheckInvariants() const;
 
  private:
+  void CheckHolders() const;
+
   // A range given to neighbors.
   struct Part {
     uint32_t begin = 0;
@@ -221,7 +225,16 @@ class BubbleEngine {
     bool finished() const { return work == nullptr; }
   };
 
+  // Who brought bubbles: a neighbor, also one that is gone, or this peer itself.
+  struct Holder {
+    explicit Holder(const PeerId& peer) : peer(peer) {}
+
+    const PeerId peer;
+    absl::btree_set<std::pair<absl::Time, BubbleId>> bubbles;  // By the time they are forgotten.
+  };
+
   struct Bubble {
+    Holder* holder = nullptr;
     bool owned = false;
     uint64_t owner = 0;
     bool visited = false;
@@ -243,8 +256,17 @@ class BubbleEngine {
   // Bubbles that count against bubbles_max.
   size_t Remembered() const { return bubbles_.size() - owned_bubbles_; }
 
-  // Whether there is room for one more bubble of another peer.
-  bool MakeRoom(absl::Time now);
+  Holder& HolderOf(const PeerId& peer);
+  // Bubbles of it that count against bubbles_max.
+  size_t Held(const Holder& holder) const;
+  // Whether it may bring one more.
+  bool HasRoom(const Holder& holder) const;
+  // Forgets it where nothing is left of it and it is no neighbor.
+  void DropIfIdle(const Holder& holder);
+  // Whether `from` may bring one more bubble, which may take one that was brought before.
+  bool MakeRoom(const PeerId& from, absl::Time now);
+  // Forgets the oldest bubble of it whose budget is over.
+  bool EvictOf(const Holder& holder, absl::Time now);
   void ForgetOld(absl::Time now);
   void Erase(const BubbleId& id);
   void KeepUntil(const BubbleId& id, Bubble& bubble, absl::Time deadline);
@@ -329,7 +351,8 @@ class BubbleEngine {
   Random& random_;
   uint64_t next_sequence_ = 1;
   absl::btree_map<BubbleId, Bubble> bubbles_;
-  absl::btree_set<std::pair<absl::Time, BubbleId>> by_forget_time_;
+  absl::btree_map<PeerId, std::unique_ptr<Holder>> holders_;
+  absl::Time forgot_at_ = absl::InfinitePast();
   size_t owned_bubbles_ = 0;
   // Tasks not finished, by sequence.
   absl::btree_map<uint64_t, Task*> active_;

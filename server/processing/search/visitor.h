@@ -80,7 +80,7 @@ class Visitor {
     PageWant want;
   };
 
-  size_t VisitsMax() const { return 2 * static_cast<size_t>(options_.bubbles_max); }
+  size_t VisitsMax() const { return static_cast<size_t>(options_.bubbles_max); }
 
   size_t PullsMax() const { return static_cast<size_t>(options_.pulls_max); }
 

@@ -315,34 +315,6 @@ TEST(BubbleEngine, NoFurtherThanTheHopsAFrameAllows) {
   EXPECT_TRUE(peer.Sent<Cast>().empty());
 }
 
-TEST(BubbleEngine, TheTableOfBubblesHoldsSoManyAndRefusesOneMore) {
-  OnePeer peer(8, {.saturated_factor = 0, .bubbles_max = 10});
-  for (uint8_t i = 0; i < 10; ++i) peer.Receive(peer.links[0], OnePeer::QueryCast(i, 10, 11));
-  EXPECT_EQ(peer.Take<QueryIndex>().size(), 10u);
-  EXPECT_TRUE(peer.Sent<Answer>().empty());
-
-  peer.Receive(peer.links[0], OnePeer::QueryCast(10, 10, 15));
-
-  const std::vector<SendFrame> answers = peer.Sent<Answer>();
-  ASSERT_EQ(answers.size(), 1u);
-  EXPECT_TRUE(AnswerOf(answers[0]).final);
-  EXPECT_EQ(AnswerOf(answers[0]).unanswered, 5u);
-  peer.core->CheckInvariants();
-}
-
-TEST(BubbleEngine, BubblesAreForgottenAfterTheirTime) {
-  OnePeer peer(8, {.saturated_factor = 0, .bubbles_max = 1});
-  peer.Receive(peer.links[0], OnePeer::QueryCast(1, 10, 11));
-  peer.AnswerIndex();
-  peer.Pass(absl::Seconds(2));
-
-  // The first one's budget is over: its memory is given up for the second.
-  peer.Receive(peer.links[0], OnePeer::QueryCast(2, 10, 11));
-
-  EXPECT_EQ(peer.Take<QueryIndex>().size(), 1u);
-  peer.core->CheckInvariants();
-}
-
 TEST(BubbleEngine, RangesOfOneBubbleAreBounded) {
   OnePeer peer(8);
   for (uint32_t i = 0; i < kRangesPerBubbleMax; ++i) {
