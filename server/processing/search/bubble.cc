@@ -103,7 +103,8 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
       return;
     }
     const bool plausible = ReachOf(nullptr, cast, hops) > cast.begin;
-    if (!plausible || Overloaded(now) || !MakeRoom(from, now)) return Refuse(from, cast, outputs);
+    const bool may = plausible && !Overloaded(now) && MayReachEveryone(from, cast, now);
+    if (!may || !MakeRoom(from, now)) return Refuse(from, cast, outputs);
     bubble = &bubbles_[cast.bubble];
     bubble->holder = &HolderOf(from);
   }
@@ -119,6 +120,7 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
   const uint32_t reach = ReachOf(bubble, cast, hops);
   const bool nothing = reach == cast.begin || (bubble->visited && reach == cast.begin + 1);
   if (nothing && reach < cast.end) return Refuse(from, cast, outputs);
+  if (cast.everyone && !EveryoneOf(HolderOf(from)).Take(now)) return Refuse(from, cast, outputs);
 
   Task& task =
       AddTask(cast.bubble, *bubble, cast.payload, range, now + absl::Milliseconds(cast.budget_ms));
@@ -138,7 +140,7 @@ void BubbleEngine::OnCast(const PeerId& from, const Cast& cast, absl::Time now, 
 uint32_t BubbleEngine::ReachOf(const Bubble* bubble, const Cast& cast, int hops) const {
   const bool query = std::holds_alternative<QueryPayload>(cast.payload);
   if (cast.everyone) {
-    return query || sizes_.PageToEveryonePlausible() ? cast.end : cast.begin;
+    return query || sizes_.EveryonePlausible() ? cast.end : cast.begin;
   }
   if (cast.contact) return cast.end;
   const uint64_t longest = !query             ? sizes_.PageRangeMax()

@@ -24,6 +24,7 @@
 #include "absl/time/time.h"
 #include "common/base/ids.h"
 #include "common/base/random.h"
+#include "common/base/token_bucket.h"
 #include "common/model/frame.h"
 #include "server/processing/core.h"
 #include "server/processing/search/audit.h"
@@ -59,6 +60,14 @@ inline constexpr uint32_t kCastsPerBubbleMax = 64;
 // four neighbors. Peers with fewer use up what the longest one has to spare: a neighbor of the
 // origin gets an eighth of it.
 inline constexpr uint64_t kHopShrink = 4;
+// Bubbles for everyone that one neighbor may bring, its own or handed on, where more than
+// kEveryoneFactor times a saturated mesh were measured. Each makes every peer cast over all its
+// links, so this bounds what 16 neighbors bring together to 256 casts a second. Guess: searches for
+// a recall of 1 are rare; a second's worth of a mesh of 10,000 whose peers search so once in 10 min.
+inline constexpr Rate kEveryoneOfNeighbor = {.burst = 64, .period = absl::Seconds(1)};
+// In smaller meshes, where all that is searched and published may go to everyone: as many as an
+// index that takes a millisecond answers, at once as many as the table holds of one neighbor.
+inline constexpr Rate kEveryoneInSmallMesh = {.burst = 4096, .period = absl::Milliseconds(1)};
 // What is over is forgotten at most this much later.
 inline constexpr absl::Duration kForgetInterval = absl::Seconds(1);
 // Ranges of one bubble that its origin casts: more than the rounds of a search or a spread.
@@ -225,12 +234,19 @@ class BubbleEngine {
     bool finished() const { return work == nullptr; }
   };
 
+  // Bubbles for everyone that a neighbor may still bring, by the size of the mesh.
+  struct Everyone {
+    TokenBucket large{kEveryoneOfNeighbor};
+    TokenBucket small{kEveryoneInSmallMesh};
+  };
+
   // Who brought bubbles: a neighbor, also one that is gone, or this peer itself.
   struct Holder {
     explicit Holder(const PeerId& peer) : peer(peer) {}
 
     const PeerId peer;
     absl::btree_set<std::pair<absl::Time, BubbleId>> bubbles;  // By the time they are forgotten.
+    std::unique_ptr<Everyone> everyone;                        // Null: it brought none.
   };
 
   struct Bubble {
@@ -261,6 +277,10 @@ class BubbleEngine {
   size_t Held(const Holder& holder) const;
   // Whether it may bring one more.
   bool HasRoom(const Holder& holder) const;
+  // What it may still bring for everyone.
+  TokenBucket& EveryoneOf(Holder& holder) const;
+  // Whether the cast is none for everyone, or its sender may bring one more of those.
+  bool MayReachEveryone(const PeerId& from, const Cast& cast, absl::Time now);
   // Forgets it where nothing is left of it and it is no neighbor.
   void DropIfIdle(const Holder& holder);
   // Whether `from` may bring one more bubble, which may take one that was brought before.

@@ -99,6 +99,17 @@ bool BubbleEngine::HasRoom(const Holder& holder) const {
   return Held(holder) + Remembered() < static_cast<size_t>(options_.bubbles_max);
 }
 
+TokenBucket& BubbleEngine::EveryoneOf(Holder& holder) const {
+  if (holder.everyone == nullptr) holder.everyone = std::make_unique<Everyone>();
+  return sizes_.EveryonePlausible() ? holder.everyone->small : holder.everyone->large;
+}
+
+bool BubbleEngine::MayReachEveryone(const PeerId& from, const Cast& cast, absl::Time now) {
+  return !cast.everyone || EveryoneOf(HolderOf(from)).Has(now);
+}
+
+// What it brought for everyone is remembered for as long as it takes to fill most of its bucket, so
+// that a neighbor gains nothing by coming back.
 void BubbleEngine::DropIfIdle(const Holder& holder) {
   if (holder.bubbles.empty() && !neighbors_.Has(holder.peer)) holders_.erase(PeerId(holder.peer));
 }

@@ -204,7 +204,7 @@ uint32_t BubbleSizes::PageRangeMax() const {
   return CeilWithin(kPageRangeFactor * most, peers);
 }
 
-bool BubbleSizes::PageToEveryonePlausible() const {
+bool BubbleSizes::EveryonePlausible() const {
   return !measured_ || options_.saturated_factor == 0 ||
          shape_.peers <= kEveryoneFactor * options_.saturated_factor * options_.lambda;
 }

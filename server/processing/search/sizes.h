@@ -28,8 +28,8 @@ inline constexpr double kLiveCopiesShareMin = 0.25;
 // origins with few links.
 inline constexpr double kPageRangeFactor = 1.5;
 inline constexpr double kQueryRangeFactor = 2.0;
-// A page for everyone is plausible up to so many times the largest saturated mesh: one that grows
-// knows its size late.
+// That everything goes to everyone is plausible up to so many times the largest saturated mesh: one
+// that grows knows its size late.
 inline constexpr double kEveryoneFactor = 4.0;
 // A search consults digests where so many of its own neighbors sent one: otherwise it asks by
 // positions alone. Guess: with half of them, half as many more positions are cast.
@@ -135,6 +135,9 @@ class BubbleSizes {
   // Whether somebody may think that pages go to everyone.
   bool PageToEveryonePlausible() const;
   // What was reached is worth at least, however many keepers departed.
+  // Whether somebody may think that everything goes to everyone.
+  bool EveryonePlausible() const;
+  // What was reached is worth.
   double Recall(const Coverage& coverage) const;
   // What it is worth on average: pages are larger for the keepers that depart, and between two refreshes
   // some have not yet.
