@@ -444,7 +444,7 @@ absl::Status SearchOptions::Validate() const {
   if (bubbles_max < 1 || visits_max < 1 || searches_max < 1 || range_tries_max < 1 ||
       spreads_max < 1 || subscriptions_max < 1 || subscription_records_max < 2 ||
       standing_kept_max < 1 || standing_kept_per_neighbor_max < 1 || further_parents_max < 1 ||
-      orphan_hits_max < 1 || pulls_max < 1 || pull_waiters_max < 1) {
+      orphan_hits_max < 1 || late_hits_max < 1 || pulls_max < 1 || pull_waiters_max < 1) {
     return OptionError("limits of the search must be 1 or more");
   }
   if (!(flush_share > 0 && flush_share <= 1)) {

@@ -144,8 +144,10 @@ struct SearchOptions {
   int spreads_max = 32;
   // Parents that wait for the final answer to one range besides the first.
   int further_parents_max = 4;
-  // Hits kept for a parent that is gone.
+  // Hits of one bubble kept for a parent that is gone, and of all of them; one neighbor's bubbles
+  // may have half. Guess: at half a kilobyte each, 16 MiB.
   int orphan_hits_max = 1000;
+  int late_hits_max = 32'768;
   // Subscriptions of local programs. Guess: a desktop with a few windows each, four times over.
   int subscriptions_max = 64;
   // Records that one subscription remembers, told or known from before: its end beyond. Some 100

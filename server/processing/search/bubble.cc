@@ -469,17 +469,23 @@ void BubbleEngine::KeepOrphans(Bubble& bubble, Tally tally, absl::Time now, Outp
   }
   if (bubble.orphans == nullptr) bubble.orphans = std::make_unique<Tally>();
   Tally& orphans = *bubble.orphans;
-  orphans.Add(std::move(tally));
-  const auto hits_max = static_cast<size_t>(options_.orphan_hits_max);
-  if (orphans.hits.size() > hits_max) {
-    orphans.hits.resize(hits_max);
-    orphans.truncated = true;
+  const size_t left = static_cast<size_t>(options_.orphan_hits_max) - orphans.hits.size();
+  const size_t room = std::min(left, LateRoom(*bubble.holder));
+  if (tally.hits.size() > room) {
+    tally.hits.resize(room);
+    tally.truncated = true;
   }
+  bubble.holder->late_hits += tally.hits.size();
+  late_hits_ += tally.hits.size();
+  orphans.Add(std::move(tally));
 }
 
 Tally BubbleEngine::TakeOrphans(Bubble& bubble) {
   const std::unique_ptr<Tally> orphans = std::exchange(bubble.orphans, nullptr);
-  return orphans == nullptr ? Tally{} : std::move(*orphans);
+  if (orphans == nullptr) return {};
+  bubble.holder->late_hits -= orphans->hits.size();
+  late_hits_ -= orphans->hits.size();
+  return std::move(*orphans);
 }
 
 Tally BubbleEngine::TakePending(Work& work) {

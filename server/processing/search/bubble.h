@@ -170,6 +170,7 @@ class BubbleEngine {
 
  private:
   void CheckHolders() const;
+  void CheckLateHits() const;
 
   // A range given to neighbors.
   struct Part {
@@ -247,6 +248,7 @@ class BubbleEngine {
     const PeerId peer;
     absl::btree_set<std::pair<absl::Time, BubbleId>> bubbles;  // By the time they are forgotten.
     std::unique_ptr<Everyone> everyone;                        // Null: it brought none.
+    size_t late_hits = 0;                                      // In the orphans of its bubbles.
   };
 
   struct Bubble {
@@ -275,6 +277,8 @@ class BubbleEngine {
   Holder& HolderOf(const PeerId& peer);
   // Bubbles of it that count against bubbles_max.
   size_t Held(const Holder& holder) const;
+  // Hits that may still be kept for who brought its bubbles.
+  size_t LateRoom(const Holder& holder) const;
   // Whether it may bring one more.
   bool HasRoom(const Holder& holder) const;
   // What it may still bring for everyone.
@@ -354,7 +358,7 @@ class BubbleEngine {
   void Process(Task& task, absl::Time now, Outputs& outputs);
   void FinishIfDone(Task& task, absl::Time now, Outputs& outputs);
   void Finish(Bubble& bubble, Task& task, absl::Time now, Outputs& outputs);
-  static Tally TakeOrphans(Bubble& bubble);
+  Tally TakeOrphans(Bubble& bubble);
   static Tally TakePending(Work& work);
   // `unanswered` only with a final answer: positions given up must not count twice.
   static void SendAnswer(const PeerId& to, const Task& task, Tally tally, bool final,
@@ -373,6 +377,7 @@ class BubbleEngine {
   absl::btree_map<BubbleId, Bubble> bubbles_;
   absl::btree_map<PeerId, std::unique_ptr<Holder>> holders_;
   absl::Time forgot_at_ = absl::InfinitePast();
+  size_t late_hits_ = 0;  // Of all holders.
   size_t owned_bubbles_ = 0;
   // Tasks not finished, by sequence.
   absl::btree_map<uint64_t, Task*> active_;

@@ -55,6 +55,7 @@ void BubbleEngine::Erase(const BubbleId& id) {
     EndVisit(*task);
     active_.erase(task->sequence);
   }
+  TakeOrphans(it->second);
   Holder& holder = *it->second.holder;
   holder.bubbles.erase({it->second.forget_at, id});
   bubbles_.erase(it);
@@ -97,6 +98,13 @@ size_t BubbleEngine::Held(const Holder& holder) const {
 // shared-memory packet switches", 1998): nobody alone needs to share, and nobody fills the table.
 bool BubbleEngine::HasRoom(const Holder& holder) const {
   return Held(holder) + Remembered() < static_cast<size_t>(options_.bubbles_max);
+}
+
+size_t BubbleEngine::LateRoom(const Holder& holder) const {
+  const auto most = static_cast<size_t>(options_.late_hits_max);
+  const size_t taken = holder.late_hits + late_hits_;
+  // Every one more takes one of those that are free, too.
+  return taken < most ? (most - taken + 1) / 2 : 0;
 }
 
 TokenBucket& BubbleEngine::EveryoneOf(Holder& holder) const {
@@ -149,6 +157,22 @@ void BubbleEngine::CheckHolders() const {
     bubbles += holder->bubbles.size();
   }
   PANAL_CHECK(bubbles == bubbles_.size());
+  CheckLateHits();
+}
+
+void BubbleEngine::CheckLateHits() const {
+  absl::btree_map<PeerId, size_t> kept;
+  for (const auto& [id, bubble] : bubbles_) {
+    if (bubble.orphans != nullptr) kept[bubble.holder->peer] += bubble.orphans->hits.size();
+  }
+  const auto most = static_cast<size_t>(options_.late_hits_max);
+  size_t hits = 0;
+  for (const auto& [peer, holder] : holders_) {
+    PANAL_CHECK(holder->late_hits == kept[peer]);
+    PANAL_CHECK(holder->late_hits <= (most + 1) / 2);
+    hits += holder->late_hits;
+  }
+  PANAL_CHECK(hits == late_hits_ && hits <= most);
 }
 
 }  // namespace panal

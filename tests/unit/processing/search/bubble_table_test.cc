@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
+#include "common/base/sha256.h"
 #include "server/processing/search/bubble.h"
 #include "tests/unit/processing/search/one_peer.h"
 
@@ -170,6 +172,75 @@ TEST(BubbleTable, WhatANeighborBroughtCountsAlsoWhenItIsGone) {
   peer.core->SetNeighbors(peer.links);
 
   EXPECT_EQ(Offer(peer, neighbor, CastNumber(3)), Verdict::kRefused);
+}
+
+Hit MakeHit(int number) {
+  Hit hit;
+  hit.record.name = std::to_string(number);
+  hit.record.id = Sha256(hit.record.name);
+  return hit;
+}
+
+// Bubbles of two neighbors whose links break before the catalog answers with two hits each.
+class LateHits : public testing::Test {
+ protected:
+  // The bubbles' numbers begin with this.
+  void Bring(const PeerId& from, int first, int count) {
+    for (int i = 0; i < count; ++i) peer_.Receive(from, CastNumber(first + i));
+    const std::vector<QueryIndex> queries = peer_.Take<QueryIndex>();
+    peer_.LoseLink(from);
+    for (const QueryIndex& query : queries) {
+      IndexAnswered answer{.token = query.token, .hits = {MakeHit(1), MakeHit(2)}};
+      peer_.core->OnIndexAnswered(answer, peer_.now, peer_.outputs);
+      peer_.core->CheckInvariants();
+    }
+    EXPECT_TRUE(peer_.Sent<Answer>().empty());
+  }
+
+  // What was kept for a bubble; it is handed out, and no longer kept.
+  Answer Fetch(int number) {
+    Cast cast = CastNumber(number);
+    cast.begin = 50;
+    cast.end = 51;
+    peer_.Receive(peer_.links.back(), cast);
+    peer_.core->CheckInvariants();
+    const std::vector<SendFrame> answers = peer_.Sent<Answer>();
+    EXPECT_EQ(answers.size(), 1u);
+    return AnswerOf(answers.at(0));
+  }
+
+  OnePeer peer_{8, {.saturated_factor = 0, .late_hits_max = 12}};
+};
+
+TEST_F(LateHits, AreKeptUpToHalfForOneNeighbor) {
+  const PeerId one = peer_.links[0], other = peer_.links[1];
+  Bring(one, 0, 4);
+  Bring(other, 10, 1);
+
+  for (int number = 0; number < 3; ++number) {
+    const Answer answer = Fetch(number);
+    EXPECT_EQ(answer.hits.size(), 2u) << number;
+    EXPECT_FALSE(answer.truncated);
+  }
+  // One past it: it is counted, and its hits are left out.
+  const Answer past = Fetch(3);
+  EXPECT_EQ(past.visited, 1u);
+  EXPECT_TRUE(past.hits.empty());
+  EXPECT_TRUE(past.truncated);
+  // There was room for the other's.
+  EXPECT_EQ(Fetch(10).hits.size(), 2u);
+}
+
+TEST_F(LateHits, MakeRoomForOthersOnceTheyAreHandedOutOrForgotten) {
+  Bring(peer_.links[0], 0, 3);
+  Fetch(0);
+  Bring(peer_.links[0], 10, 3);  // Four are kept: four more, and then none.
+  EXPECT_EQ(Fetch(10).hits.size() + Fetch(11).hits.size() + Fetch(12).hits.size(), 4u);
+
+  peer_.Pass(absl::Minutes(3));
+  Bring(peer_.links[0], 20, 3);
+
+  EXPECT_EQ(Fetch(22).hits.size(), 2u);
 }
 
 }  // namespace
