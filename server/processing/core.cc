@@ -78,6 +78,7 @@ class CoreImpl final : public Core {
 
   void CheckInvariants() const override {
     membership_.CheckInvariants();
+    PANAL_CHECK(take_digests_.size() <= kLinksTrackedMax);
     measurement_.CheckInvariants();
     canary_.CheckInvariants();
     search_->CheckInvariants();

@@ -7,7 +7,10 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "server/processing/overlay/membership.h"
 #include "tests/sim/simulator.h"
+#include "tests/sim/simulator_impl.h"
 
 namespace panal::sim {
 
@@ -59,7 +62,13 @@ std::string Simulation::CheckDegrees(size_t least, size_t most) const {
 }
 
 void Simulation::CheckInvariants() const {
-  for (PeerIndex peer : Live()) CoreOf(peer).CheckInvariants();
+  for (PeerIndex peer : Live()) {
+    CoreOf(peer).CheckInvariants();
+    const SimCatalog& catalog = *impl_->peers_[peer].catalog;
+    const size_t own = catalog.OwnPages().size();
+    PANAL_CHECK(catalog.pages().size() <= own + impl_->options_.catalog_pages_max);
+    PANAL_CHECK(impl_->peers_[peer].links.size() <= kLinksTrackedMax);
+  }
 }
 
 }  // namespace panal::sim

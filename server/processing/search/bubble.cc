@@ -637,7 +637,21 @@ absl::Duration BubbleEngine::SilenceAfter(absl::Duration remaining) const {
   return std::max((options_.flush_share + kSilenceSlack) * remaining, absl::Milliseconds(1));
 }
 
+void BubbleEngine::CheckBounds(const Task& task) const {
+  // By positions, or to everyone; and a contact for every link.
+  PANAL_CHECK(task.parts.size() <= static_cast<size_t>(options_.split) + 2 * kLinksPerPeerMax);
+  for (const Part& part : task.parts) {
+    PANAL_CHECK(part.tried.size() <= static_cast<size_t>(options_.range_tries_max));
+    PANAL_CHECK(part.open.size() <= part.tried.size());
+  }
+  if (task.finished()) return;
+  PANAL_CHECK(task.work->merger.passed() <= kSearchHitsMax);
+  PANAL_CHECK(task.work->further_parents.size() <=
+              static_cast<size_t>(options_.further_parents_max));
+}
+
 void BubbleEngine::CheckInvariants() const {
+  PANAL_CHECK(visits_.empty() && reports_.empty());
   PANAL_CHECK(conduct_.size() <= neighbors_.ids().size());
   PANAL_CHECK(audit_.size() <= neighbors_.ids().size());
   size_t open = 0;
@@ -652,6 +666,7 @@ void BubbleEngine::CheckInvariants() const {
                 bubble.orphans->hits.size() <= static_cast<size_t>(options_.orphan_hits_max));
     PANAL_CHECK(bubble.casts <= kCastsPerBubbleMax);
     PANAL_CHECK(bubble.forget_at >= bubble.deadline);
+    for (const std::unique_ptr<Task>& task : bubble.tasks) CheckBounds(*task);
     for (const std::unique_ptr<Task>& task : bubble.tasks) {
       PANAL_CHECK(task->finished() == (active_.find(task->sequence) == active_.end()));
       const bool visits = !task->finished() && task->work->visiting;

@@ -63,8 +63,9 @@ inline constexpr uint64_t kHopShrink = 4;
 // Bubbles for everyone that one neighbor may bring, its own or handed on, where more than
 // kEveryoneFactor times a saturated mesh were measured. Each makes every peer cast over all its
 // links, so this bounds what 16 neighbors bring together to 256 casts a second. Guess: searches for
-// a recall of 1 are rare; a second's worth of a mesh of 10,000 whose peers search so once in 10 min.
-inline constexpr Rate kEveryoneOfNeighbor = {.burst = 64, .period = absl::Seconds(1)};
+// a recall of 1 are rare; a mesh of 10,000 whose peers search so once in 10 min has one a second and
+// link. At once: ten searches whose three rounds all fall short.
+inline constexpr Rate kEveryoneOfNeighbor = {.burst = 32, .period = absl::Seconds(1)};
 // In smaller meshes, where all that is searched and published may go to everyone: as many as an
 // index that takes a millisecond answers, at once as many as the table holds of one neighbor.
 inline constexpr Rate kEveryoneInSmallMesh = {.burst = 4096, .period = absl::Milliseconds(1)};
@@ -319,6 +320,7 @@ class BubbleEngine {
   void Forward(Task& task, absl::Time now, Outputs& outputs);
   void ForwardToEveryone(Task& task, absl::Time now, Outputs& outputs);
   void ForwardRange(Task& task, uint32_t begin, uint32_t casts, absl::Time now, Outputs& outputs);
+  void CheckBounds(const Task& task) const;
   // Casts that may still be sent for the task's bubble.
   uint32_t CastsLeft(const Task& task) const;
   // Neighbors in the order of the task's permutation; those of last resort (the sender, the origin)

@@ -116,8 +116,8 @@ bool BubbleEngine::MayReachEveryone(const PeerId& from, const Cast& cast, absl::
   return !cast.everyone || EveryoneOf(HolderOf(from)).Has(now);
 }
 
-// What it brought for everyone is remembered for as long as it takes to fill most of its bucket, so
-// that a neighbor gains nothing by coming back.
+// What it brought for everyone is remembered for longer than its bucket takes to fill, so that a
+// neighbor gains nothing by coming back.
 void BubbleEngine::DropIfIdle(const Holder& holder) {
   if (holder.bubbles.empty() && !neighbors_.Has(holder.peer)) holders_.erase(PeerId(holder.peer));
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tests/sim/program/experiments.h"
+#include "tests/sim/program/floods.h"
 #include "tests/sim/program/mesh.h"
 
 namespace panal::sim {
@@ -18,6 +19,8 @@ constexpr double kExaggeration = 10;
 constexpr uint32_t kAmplification = 1000;
 // How much more capacity than it has a peer claims: from one share to the largest.
 constexpr double kCapacityFactor = 8;
+// Between publishing and searching, under a flood: until every table is full. A simulation bears no more.
+constexpr absl::Duration kFloodTime = absl::Seconds(10);
 // When a frame is sent again: while what it belongs to is still known, and when it is over. Guess.
 constexpr absl::Duration kReplays[] = {absl::Seconds(1), absl::Seconds(30)};
 
@@ -27,7 +30,8 @@ class Hostile {
   explicit Hostile(const Parameters& parameters)
       : variant_(parameters.variant.empty() ? "drop" : parameters.variant),
         share_(parameters.fail),
-        is_(parameters.peers, false) {}
+        is_(parameters.peers, false),
+        flood_(variant_) {}
 
   // Which they are.
   void Choose(Random& random) {
@@ -49,7 +53,7 @@ class Hostile {
   }
 
   // They behave until this is called; from then on what they send is changed. `sim` stays.
-  void Begin(Simulation& sim) { sim_ = &sim; }
+  void Begin(Simulation& sim);
 
   // What one frame becomes, and how much later it is sent.
   absl::Duration Tamper(PeerIndex from, PeerIndex to, Frame& frame);
@@ -64,12 +68,23 @@ class Hostile {
   const std::string variant_;
   const double share_;
   std::vector<bool> is_;
+  Flood flood_;
   Simulation* sim_ = nullptr;
   // What was seen first, and last before they began, of each page; `stale` only.
   std::map<PageKey, std::pair<PagePtr, PagePtr>> seen_;
   std::map<std::string, Record> records_;
   int staled_ = 0;
 };
+
+void Hostile::Begin(Simulation& sim) {
+  sim_ = &sim;
+  if (!Flood::IsFlood(variant_)) return;
+  std::vector<PeerIndex> hostile;
+  for (PeerIndex peer = 0; peer < is_.size(); ++peer) {
+    if (is_[peer]) hostile.push_back(peer);
+  }
+  flood_.Begin(sim, std::move(hostile));
+}
 
 // Claims to have asked everybody it was to ask, and found nothing.
 void LieAboutCounts(Frame& frame) {
@@ -174,6 +189,7 @@ SimulationOptions OptionsOf(const std::shared_ptr<Hostile>& hostile) {
     return hostile->Tamper(from, to, frame);
   };
   options.drops_pages = [hostile](PeerIndex peer) { return hostile->KeepsNothing(peer); };
+  if (hostile->variant() == "flood") options.core.search.bubbles_max = kFloodedBubblesMax;
   return options;
 }
 
@@ -223,6 +239,7 @@ std::vector<Row> RunHostile(const Parameters& parameters) {
   }
   sim.Run(absl::Minutes(2));
   mesh.Use(absl::Minutes(parameters.use_minutes), parameters.recalls.front());
+  sim.Run(Flood::IsFlood(hostile->variant()) ? kFloodTime : absl::Minutes(2));
   std::vector<uint64_t> before;
   for (PeerIndex peer = 0; peer < sim.size(); ++peer)
     before.push_back(sim.QueriesEvaluatedAt(peer));
