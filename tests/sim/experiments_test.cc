@@ -350,6 +350,24 @@ TEST(RunHostile, AFalseCapacityDrawsItsShareOfLinksAndQueries) {
   EXPECT_LE(std::get<double>(Get(row, "measured_miss")), 0.01);
 }
 
+// More bubbles, walks or shuffles than a neighbor takes: the mesh stands, and finds what it did.
+TEST(RunHostile, FloodsCostNoRecall) {
+  for (const char* variant : {"flood", "joins", "shuffles"}) {
+    SCOPED_TRACE(variant);
+    const Row row = RunHostile({.experiment = "hostile",
+                                .peers = 150,
+                                .recalls = {0.99},
+                                .trials = 400,
+                                .fail = 0.1,
+                                .variant = variant})
+                        .front();
+
+    EXPECT_LE(std::get<double>(Get(row, "measured_miss")), 0.01);
+    EXPECT_EQ(std::get<double>(Get(row, "complete")), 1);
+    EXPECT_LE(std::get<double>(Get(row, "size_error")), 0.05);
+  }
+}
+
 TEST(RunBaseline, SaysWhatIsWrongWithAGraph) {
   Parameters parameters{.experiment = "baseline", .graph = WriteFile("x")};
 

@@ -223,6 +223,10 @@ std::vector<Row> RunHostile(const Parameters& parameters) {
     mesh.set_capacity_factor(
         [hostile](PeerIndex peer) { return hostile->Is(peer) ? kCapacityFactor : 1; });
   }
+  if (Flood::IsFlood(hostile->variant())) {
+    // Neighbors refuse whoever floods them, its searches too.
+    mesh.set_may_search([hostile](PeerIndex peer) { return !hostile->Is(peer); });
+  }
   mesh.Grow();
   mesh.Settle();
   if (!claims) hostile->Choose(sim.random());

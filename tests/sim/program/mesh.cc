@@ -251,6 +251,11 @@ Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
   searched.misses.records = static_cast<int>(probes.front().records.size());
   false_contacts_ = 0;
   const std::vector<PeerIndex> origins = Origins();
+  std::vector<PeerIndex> shuffled = SomeOf(sim_, 1);
+  if (may_search_) {
+    auto barred = [this](PeerIndex peer) { return !may_search_(peer); };
+    shuffled.erase(std::remove_if(shuffled.begin(), shuffled.end(), barred), shuffled.end());
+  }
   // Where peers come and go some have ended meanwhile.
   auto origin_of = [&](int query) {
     for (size_t i = 0; i < origins.size(); ++i) {

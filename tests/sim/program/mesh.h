@@ -53,6 +53,9 @@ class Mesh {
     capacity_factor_ = std::move(factor);
   }
 
+  // Only peers of which this is true search.
+  void set_may_search(std::function<bool(PeerIndex)> may) { may_search_ = std::move(may); }
+
   // Grows the mesh through random peers, by a tenth a second.
   void Grow();
   // Waits until every peer estimates its size within 5 %. False when that takes longer than
@@ -130,6 +133,7 @@ class Mesh {
   const Parameters parameters_;
   Simulation sim_;
   std::function<double(PeerIndex)> capacity_factor_;
+  std::function<bool(PeerIndex)> may_search_;
   std::vector<double> capacities_;  // By peer.
   std::vector<Published> published_;
   std::vector<size_t> counted_;  // In `published_`.
