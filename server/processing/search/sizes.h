@@ -132,12 +132,9 @@ class BubbleSizes {
   // Of a query that consults digests.
   uint32_t ConsultingRangeMax() const;
   uint32_t PageRangeMax() const;
-  // Whether somebody may think that pages go to everyone.
-  bool PageToEveryonePlausible() const;
-  // What was reached is worth at least, however many keepers departed.
   // Whether somebody may think that everything goes to everyone.
   bool EveryonePlausible() const;
-  // What was reached is worth.
+  // What was reached is worth at least, however many keepers departed.
   double Recall(const Coverage& coverage) const;
   // What it is worth on average: pages are larger for the keepers that depart, and between two refreshes
   // some have not yet.

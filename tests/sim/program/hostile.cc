@@ -241,9 +241,8 @@ std::vector<Row> RunHostile(const Parameters& parameters) {
     hostile->Begin(sim);
     mesh.PublishRecords(side);
   }
-  sim.Run(absl::Minutes(2));
-  mesh.Use(absl::Minutes(parameters.use_minutes), parameters.recalls.front());
   sim.Run(Flood::IsFlood(hostile->variant()) ? kFloodTime : absl::Minutes(2));
+  mesh.Use(absl::Minutes(parameters.use_minutes), parameters.recalls.front());
   std::vector<uint64_t> before;
   for (PeerIndex peer = 0; peer < sim.size(); ++peer)
     before.push_back(sim.QueriesEvaluatedAt(peer));

@@ -86,7 +86,7 @@ void AddCommonOptions(CLI::App* sub, Parameters& parameters) {
   sub->add_option("--variant", parameters.variant,
                   "broadcast: panal or hyparview; hostile: what hostile peers do")
       ->check(CLI::IsMember({"panal", "hyparview", "drop", "late", "counts", "size", "amplify",
-                             "stale", "replay", "capacity"}));
+                             "stale", "replay", "capacity", "flood", "joins", "shuffles"}));
 }
 
 void AddFaults(CLI::App* sub, Parameters& parameters) {
@@ -130,54 +130,6 @@ int Perform(const Parameters& parameters, Format format) {
     std::fprintf(stderr, "panal-sim: %s takes one --recall, not %zu\n",
                  parameters.experiment.c_str(), parameters.recalls.size());
     return 2;
-int Main(int argc, char** argv) {
-  Parameters parameters;
-  Format format = Format::kTable;
-  CLI::App app(
-      "Experiments on Panal's mesh logic with simulated peers. The same seed gives the same run.",
-      "panal-sim");
-  app.require_subcommand(1);
-  const std::map<std::string, Mix> mixes = {
-      {"homogeneous", Mix::kHomogeneous}, {"bubblestorm", Mix::kBubbleStorm}, {"gia", Mix::kGia}};
-  const std::map<std::string, Format> formats = {
-      {"table", Format::kTable}, {"csv", Format::kCsv}, {"json", Format::kJson}};
-  const std::map<std::string, bool> switches = {{"on", true}, {"off", false}};
-  for (const auto& [name, experiment] : Experiments()) {
-    CLI::App* sub = app.add_subcommand(name, experiment.help);
-    sub->add_option("--peers", parameters.peers, "Peers of the mesh")
-        ->check(CLI::Range(1, 1'000'000));
-    sub->add_option("--seed", parameters.seed, "What everything random follows from");
-    sub->add_option("--recall", parameters.recalls, "Asked for; several are measured on one mesh")
-        ->check(CLI::Range(1e-9, 1.0))
-        ->delimiter(',');
-    sub->add_option("--trials", parameters.trials, "Pairs of a record and a query")
-        ->check(CLI::Range(1, 100'000'000));
-    sub->add_option("--mix", parameters.mix, "Capacities of the peers")
-        ->transform(CLI::CheckedTransformer(mixes));
-    sub->add_option("--fail", parameters.fail, "Share of the peers that fail")
-        ->check(CLI::Range(0.0, 0.99));
-    sub->add_option("--variant", parameters.variant,
-                    "broadcast: panal or hyparview; hostile: what hostile peers do")
-        ->check(CLI::IsMember({"panal", "hyparview", "drop", "late", "counts", "size", "amplify",
-                               "stale", "replay", "capacity", "flood", "joins", "shuffles"}));
-    sub->add_option("--zipf", parameters.zipf,
-                    "recall, baseline: exponent of the popularity of records, and of queries")
-        ->check(CLI::Range(0.0, 5.0));
-    sub->add_option("--sessions", parameters.sessions, "churn: weibull or exponential")
-        ->check(CLI::IsMember({"weibull", "exponential"}));
-    sub->add_option("--enough", parameters.enough,
-                    "Hits after which a search ends; its misses say nothing then")
-        ->check(CLI::Range(0, 10'000));
-    sub->add_option("--digests", parameters.digests, "Whether peers exchange digests")
-        ->transform(CLI::CheckedTransformer(switches))
-        ->default_str(parameters.digests ? "on" : "off");
-    sub->add_option("--hours", parameters.hours, "Virtual hours of churn")
-        ->check(CLI::Range(0.1, 1000.0));
-    sub->add_option("--graph", parameters.graph,
-                    "baseline: an edge list instead of Panal's own links")
-        ->check(CLI::ExistingFile);
-    sub->add_option("-o,--output", format, "Form of the results")
-        ->transform(CLI::CheckedTransformer(formats));
   }
   const auto rows = Experiments().at(parameters.experiment).run(parameters);
   if (!rows.ok()) {

@@ -251,11 +251,6 @@ Searched Mesh::SearchEach(const std::vector<Probe>& probes, double recall) {
   searched.misses.records = static_cast<int>(probes.front().records.size());
   false_contacts_ = 0;
   const std::vector<PeerIndex> origins = Origins();
-  std::vector<PeerIndex> shuffled = SomeOf(sim_, 1);
-  if (may_search_) {
-    auto barred = [this](PeerIndex peer) { return !may_search_(peer); };
-    shuffled.erase(std::remove_if(shuffled.begin(), shuffled.end(), barred), shuffled.end());
-  }
   // Where peers come and go some have ended meanwhile.
   auto origin_of = [&](int query) {
     for (size_t i = 0; i < origins.size(); ++i) {
@@ -329,7 +324,11 @@ void Mesh::Use(absl::Duration duration, double recall) {
 }
 
 std::vector<PeerIndex> Mesh::Origins() {
-  const std::vector<PeerIndex> shuffled = SomeOf(sim_, 1);
+  std::vector<PeerIndex> shuffled = SomeOf(sim_, 1);
+  if (may_search_) {
+    auto barred = [this](PeerIndex peer) { return !may_search_(peer); };
+    shuffled.erase(std::remove_if(shuffled.begin(), shuffled.end(), barred), shuffled.end());
+  }
   std::set<PeerIndex> publishers;
   for (size_t at : counted_) publishers.insert(published_[at].publisher);
   std::vector<PeerIndex> others;
