@@ -47,23 +47,25 @@ absl::Status Failed(absl::string_view what, const std::string& path) {
                {{"path", path}});
 }
 
-absl::Status Refused(const std::string& path, absl::string_view why) {
-  return Error(ErrorReason::kDataDirInvalid, absl::StrCat("key file ", path, " ", why),
+absl::Status Refused(const std::string& path, const SecretFileRules& rules, absl::string_view why) {
+  return Error(ErrorReason::kDataDirInvalid, absl::StrCat(rules.what, " ", path, " ", why),
                {{"path", path}});
 }
 
-absl::Status CheckKeyFile(int fd, const std::string& path) {
+absl::Status CheckSecretFile(int fd, const std::string& path, const SecretFileRules& rules) {
   struct stat info;
   if (fstat(fd, &info) != 0) return Failed("examine", path);
-  if (!S_ISREG(info.st_mode)) return Refused(path, "is not a regular file");
-  if ((info.st_mode & 077) != 0) {
-    return Refused(path, absl::StrFormat("has mode %04o, which lets others read or write it; "
-                                         "run: chmod 600 %s",
-                                         info.st_mode & 07777, path));
+  if (!S_ISREG(info.st_mode)) return Refused(path, rules, "is not a regular file");
+  if ((info.st_mode & rules.mode_refused) != 0) {
+    return Refused(path, rules,
+                   absl::StrFormat("has mode %04o, which lets others read or write it; "
+                                   "run: chmod %o %s",
+                                   info.st_mode & 07777, rules.mode_advised, path));
   }
-  if (static_cast<size_t>(info.st_size) > kKeyFileSizeMax) {
-    return Refused(path, absl::StrCat("has ", info.st_size, " bytes, which exceeds the limit of ",
-                                      kKeyFileSizeMax));
+  if (static_cast<size_t>(info.st_size) > rules.size_max) {
+    return Refused(
+        path, rules,
+        absl::StrCat("has ", info.st_size, " bytes, which exceeds the limit of ", rules.size_max));
   }
   return absl::OkStatus();
 }
@@ -99,21 +101,28 @@ absl::Status WriteSynced(const std::string& path, absl::string_view content) {
 
 }  // namespace
 
-absl::StatusOr<std::optional<std::string>> ReadKeyFile(const std::string& path) {
+absl::StatusOr<std::optional<std::string>> ReadSecretFile(const std::string& path,
+                                                          const SecretFileRules& rules) {
   // Non-blocking: a pipe under this name must not hang the start.
   ScopedFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.ok() && errno == ENOENT) return std::nullopt;
   if (!file.ok()) return Failed("open", path);
-  PANAL_RETURN_IF_ERROR(CheckKeyFile(file.get(), path));
+  PANAL_RETURN_IF_ERROR(CheckSecretFile(file.get(), path, rules));
   std::string content;
   char buffer[4096];
-  while (content.size() <= kKeyFileSizeMax) {
+  while (content.size() <= rules.size_max) {
     ssize_t size = Retried([&] { return read(file.get(), buffer, sizeof(buffer)); });
     if (size < 0) return Failed("read", path);
     if (size == 0) return content;
     content.append(buffer, static_cast<size_t>(size));
   }
-  return Refused(path, "grows while it is read");
+  return Refused(path, rules, "grows while it is read");
+}
+
+absl::StatusOr<std::optional<std::string>> ReadKeyFile(const std::string& path) {
+  return ReadSecretFile(
+      path,
+      {.what = "key file", .mode_refused = 077, .mode_advised = 0600, .size_max = kKeyFileSizeMax});
 }
 
 absl::Status WriteKeyFile(const std::string& dir, const std::string& name,

@@ -1,6 +1,9 @@
-// The file that keeps a peer's private key. Private to this library.
+// Files that keep secrets: a peer's private key, tokens. Private to this library.
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -9,6 +12,20 @@
 #include "absl/strings/string_view.h"
 
 namespace panal::internal {
+
+// What a file of secrets may be.
+struct SecretFileRules {
+  absl::string_view what;  // For people: `key file`.
+  mode_t mode_refused = 0;
+  mode_t mode_advised = 0;
+  size_t size_max = 0;  // Bytes.
+};
+
+// Content of the file at `path`; nothing when there is no such file. Refuses one with any of the
+// permissions in `mode_refused`, one that is too large, and what is no regular file. Error:
+// DATA_DIR_INVALID.
+absl::StatusOr<std::optional<std::string>> ReadSecretFile(const std::string& path,
+                                                          const SecretFileRules& rules);
 
 // Content of the key file at `path`; nothing when there is no such file. Refuses a file that its
 // owner's group or others may read or write, and one that is too large to be a key. Error:

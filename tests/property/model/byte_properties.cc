@@ -8,6 +8,7 @@
 #include "common/base/base32.h"
 #include "common/base/check.h"
 #include "common/base/sha256.h"
+#include "common/identity/api_token.h"
 #include "common/identity/credential.h"
 #include "common/identity/fact.h"
 #include "common/identity/grant.h"
@@ -114,6 +115,20 @@ void CheckTicketText(absl::string_view bytes) {
   }
 }
 
+void CheckApiTokenFile(absl::string_view bytes) {
+  const absl::StatusOr<std::vector<ApiToken>> tokens = ParseApiTokens(bytes);
+  if (!tokens.ok()) return;
+  const ApiTokenSet set(*tokens);
+  std::string text;
+  for (const ApiToken& token : *tokens) {
+    absl::StrAppend(&text, PrintApiToken(token), "\n");
+    const ApiTokenSet::Holder* holder = set.Find(token.token);
+    PANAL_CHECK(holder != nullptr && holder->role == token.role && holder->name == token.name);
+  }
+  const absl::StatusOr<std::vector<ApiToken>> again = ParseApiTokens(text);
+  PANAL_CHECK(again.ok() && *again == *tokens);
+}
+
 void CheckObjectRef(absl::string_view bytes) {
   absl::StatusOr<ObjectRef> ref = ObjectRef::Parse(bytes);
   if (!ref.ok()) return;
@@ -152,6 +167,7 @@ const std::vector<ByteProperty>& ByteProperties() {
                                     {"frame_fuzzer", CheckFrame},
                                     {"credential_fuzzer", CheckGrantChain},
                                     {"ticket_fuzzer", CheckTicketText},
+                                    {"api_token_fuzzer", CheckApiTokenFile},
                                     {"fact_fuzzer", CheckFactBytes}};
   return *properties;
 }

@@ -20,6 +20,8 @@ void CheckGrantChain(absl::string_view bytes);
 // What decodes prints to a text that parses to the same value.
 void CheckFactBytes(absl::string_view bytes);
 void CheckTicketText(absl::string_view bytes);
+// What parses, printed line by line, parses to the same tokens, and each is found.
+void CheckApiTokenFile(absl::string_view bytes);
 void CheckObjectRef(absl::string_view bytes);
 // What decodes, encoded and decoded again, is the same.
 void CheckPage(absl::string_view bytes);
