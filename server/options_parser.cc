@@ -35,6 +35,7 @@ struct Text {
   std::string ticket_file;
   std::string mesh_listen = "0.0.0.0:7401";
   std::string api_listen = "127.0.0.1:7400";
+  std::string api_token_file;
   std::string http_listen = "127.0.0.1:7402";
   std::vector<std::string> join;
   std::vector<std::string> advertise;
@@ -80,6 +81,8 @@ void Define(CLI::App& app, Text& text) {
          "file with the ticket to join with, where the peer is in no mesh yet");
   option("mesh-listen", text.mesh_listen, "HOST:PORT for other peers (mutual TLS)");
   option("api-listen", text.api_listen, "HOST:PORT for programs on this machine (gRPC)");
+  option("api-token-file", text.api_token_file,
+         "file with the tokens that programs need, a line each: ROLE TOKEN [NAME]");
   option("http-listen", text.http_listen, "HOST:PORT for /healthz and /metrics, or `off`");
   list("join", text.join, "[PEERID@]HOST:PORT of peers of the mesh, comma-separated");
   list("advertise", text.advertise, "HOST:PORT told to other peers, comma-separated");
@@ -121,9 +124,9 @@ std::vector<std::string> SettingNames(const CLI::App& app) {
 // begins with panal.
 bool IsForOthers(absl::string_view name, absl::string_view value) {
   static constexpr absl::string_view kNames[] = {
-      "PANAL_API",  "PANAL_BUILD_DIR",     "PANAL_HOST", "PANAL_IMAGE",
-      "PANAL_LINK", "PANAL_MESH_DIR",      "PANAL_NAME", "PANAL_PORT_BASE",
-      "PANAL_SEED", "PANAL_REWRITE_GOLDEN"};
+      "PANAL_API",  "PANAL_BUILD_DIR",      "PANAL_HOST", "PANAL_IMAGE",
+      "PANAL_LINK", "PANAL_MESH_DIR",       "PANAL_NAME", "PANAL_PORT_BASE",
+      "PANAL_SEED", "PANAL_REWRITE_GOLDEN", "PANAL_TOKEN"};
   static constexpr absl::string_view kPrefixes[] = {"PANAL_ENV_", "PANAL_HOST_", "PANAL_NETNS_"};
   if (std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames)) return true;
   for (absl::string_view prefix : kPrefixes) {
@@ -200,6 +203,7 @@ absl::StatusOr<NodeOptions> Convert(const Text& text) {
   options.ticket_file = text.ticket_file;
   options.mesh_listen = text.mesh_listen;
   options.api_listen = text.api_listen;
+  options.api_token_file = text.api_token_file;
   options.http_listen = text.http_listen;
   for (const std::string& join : text.join) {
     PANAL_ASSIGN_OR_RETURN(JoinAddress address, ParseJoinAddress(join));
@@ -246,6 +250,7 @@ std::string PrintConfig(const Text& text) {
       "\npolicy = ", TomlString(text.policy), "\nticket-file = ", TomlString(text.ticket_file),
       "\nmesh-listen = ", TomlString(text.mesh_listen),
       "\napi-listen = ", TomlString(text.api_listen),
+      "\napi-token-file = ", TomlString(text.api_token_file),
       "\nhttp-listen = ", TomlString(text.http_listen), "\njoin = ", QuotedList(text.join),
       "\nadvertise = ", QuotedList(text.advertise), "\nroot = ", QuotedList(text.root),
       "\nlisten-open = ", text.listen_open ? "true" : "false",

@@ -45,11 +45,19 @@ Value ValueOf(const CLI::Option& option) {
   return value;
 }
 
+void CollectValue(const std::string& name, const Value& value,
+                  std::map<std::string, Value>* values) {
+  const auto [at, fresh] = values->emplace(name, value);
+  // The tables do not tell verbs apart: where two differ, no word is offered rather than a wrong one.
+  if (!fresh && at->second.choices != value.choices) at->second.choices.clear();
+}
+
 void CollectValues(const CLI::App& app, std::map<std::string, Value>* values) {
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_items_expected_max() == 0) continue;  // A flag.
-    for (const std::string& name : option->get_lnames()) (*values)["--" + name] = ValueOf(*option);
-    for (const std::string& name : option->get_snames()) (*values)["-" + name] = ValueOf(*option);
+    const Value value = ValueOf(*option);
+    for (const std::string& name : option->get_lnames()) CollectValue("--" + name, value, values);
+    for (const std::string& name : option->get_snames()) CollectValue("-" + name, value, values);
   }
 }
 

@@ -24,9 +24,12 @@ int NotExamined(const Context& context, const absl::Status& why) {
   std::vector<std::string> parts =
       absl::StrSplit(std::string(why.message()), absl::MaxSplits("; ", 1));
   finding.set_message(parts[0]);
-  finding.set_advice(absl::StrCat("make sure that panald runs and that ", context.api,
-                                  " is its --api-listen address; --api HOST:PORT or PANAL_API "
-                                  "chooses another"));
+  finding.set_advice(TokenAdvice(ReasonNameOf(why)));
+  if (finding.advice().empty()) {
+    finding.set_advice(absl::StrCat("make sure that panald runs and that ", context.api,
+                                    " is its --api-listen address; --api HOST:PORT or PANAL_API "
+                                    "chooses another"));
+  }
   if (context.json()) PrintFinding(finding);
   return Fail(why);
 }

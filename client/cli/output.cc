@@ -127,9 +127,21 @@ absl::Status WriteError(const std::string& path, int error) {
                {{"path", path}});
 }
 
+std::string TokenAdvice(absl::string_view reason) {
+  if (reason == ReasonName(ErrorReason::kTokenInvalid)) {
+    return "give a token of the peer's --api-token-file: --token-file FILE, or PANAL_TOKEN";
+  }
+  if (reason == ReasonName(ErrorReason::kTokenRoleTooLow)) {
+    return "who runs the peer makes one with `panal token new --role write`, or admin";
+  }
+  return "";
+}
+
 int Fail(const absl::Status& status) {
   std::string reason = ReasonNameOf(status);
   std::string suffix = reason.empty() ? "" : absl::StrCat(" [", reason, "]");
+  const std::string advice = TokenAdvice(reason);
+  if (!advice.empty()) suffix = absl::StrCat("; ", advice, suffix);
   std::fprintf(stderr, "panal: %s%s\n", Printable(std::string(status.message())).c_str(),
                suffix.c_str());
   if (reason == "PEER_UNREACHABLE") return kExitUnreachable;

@@ -47,6 +47,9 @@ class Table {
 // Why `path` cannot be written, from errno: STORAGE_FULL, else PATH_UNWRITABLE.
 absl::Status WriteError(const std::string& path, int error);
 
+// What to do where a peer refuses for a token; empty for every other reason.
+std::string TokenAdvice(absl::string_view reason);
+
 // Prints `panal: message [REASON]` to stderr; the exit code that fits. What was asked for in a way
 // that nobody could answer (a wrong id, query or argument) is wrong usage.
 int Fail(const absl::Status& status);

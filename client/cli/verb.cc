@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <set>
 #include <sstream>
 
@@ -13,15 +14,16 @@
 #include "common/base/nearest.h"
 #include "common/base/status.h"
 #include "common/base/units.h"
+#include "common/identity/api_token.h"
 #include "common/model/record.h"
 
 namespace panal::cli {
 namespace {
 
-constexpr AddVerb kVerbs[] = {AddInit,   AddInvite,  AddJoin,       AddMembers, AddRevoke,
-                              AddMoveTo, AddStatus,  AddPeers,      AddAdd,     AddLs,
-                              AddStat,   AddRm,      AddSearch,     AddGet,     AddCat,
-                              AddDoctor, AddVersion, AddCompletion, AddHelp};
+constexpr AddVerb kVerbs[] = {AddInit,   AddInvite, AddJoin,    AddMembers,    AddRevoke,
+                              AddMoveTo, AddStatus, AddPeers,   AddAdd,        AddLs,
+                              AddStat,   AddRm,     AddSearch,  AddGet,        AddCat,
+                              AddToken,  AddDoctor, AddVersion, AddCompletion, AddHelp};
 
 std::string CheckApi(const std::string& text) {
   return IsValidAddress(text) ? "" : absl::StrCat("`", text, "` is not HOST:PORT");
@@ -82,7 +84,19 @@ int Finish(int exit_code) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Client>> Context::Connect(const std::string& object) const {
-  return Client::Connect({.address = api, .object = object});
+  ClientOptions options{.address = api, .object = object};
+  if (!token_file.empty()) {
+    PANAL_ASSIGN_OR_RETURN(options.token, ReadApiToken(token_file, "--token-file"));
+  } else if (const char* token = std::getenv("PANAL_TOKEN"); token != nullptr) {
+    options.token = token;
+    if (!options.token.empty() && !IsApiToken(options.token)) {
+      return Error(ErrorReason::kConfigInvalid,
+                   absl::StrCat("PANAL_TOKEN of ", options.token.size(),
+                                " characters is no token: ", kApiTokenSizeMin, " to ",
+                                kApiTokenSizeMax, " of a-z, A-Z, 0-9 and -._~+/"));
+    }
+  }
+  return Client::Connect(std::move(options));
 }
 
 std::string Suggestion(const std::string& word, const std::vector<std::string>& known,
@@ -114,12 +128,15 @@ int Run(int argc, const char* const* argv) {
       ->envname("PANAL_API")
       ->check(CheckApi)
       ->capture_default_str();
+  app.add_option("--token-file", context.token_file,
+                 "file with the token that the peer's API asks for; else PANAL_TOKEN is the token")
+      ->type_name("PATH");
   app.add_option("-o,--output", context.output, "`table` for people or `json`, one object a line")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   app.set_version_flag("--version", absl::StrCat("panal ", PANAL_VERSION));
   app.require_subcommand(1);
-  app.fallthrough();  // --api and -o may stand behind the verb.
+  app.fallthrough();  // --api, --token-file and -o may stand behind the verb.
   app.footer(
       "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 search incomplete, "
       "5 no peer answers.");

@@ -16,6 +16,8 @@ namespace panal::cli {
 // What every verb may use.
 struct Context {
   std::string api = "127.0.0.1:7400";
+  // Empty: the token of PANAL_TOKEN, or none.
+  std::string token_file;
   std::string output = "table";
 
   bool json() const { return output == "json"; }
@@ -43,6 +45,7 @@ void AddRm(CLI::App& app, Context& context, int& exit_code);
 void AddSearch(CLI::App& app, Context& context, int& exit_code);
 void AddGet(CLI::App& app, Context& context, int& exit_code);
 void AddCat(CLI::App& app, Context& context, int& exit_code);
+void AddToken(CLI::App& app, Context& context, int& exit_code);
 void AddDoctor(CLI::App& app, Context& context, int& exit_code);
 void AddVersion(CLI::App& app, Context& context, int& exit_code);
 void AddCompletion(CLI::App& app, Context& context, int& exit_code);

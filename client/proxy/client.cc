@@ -2,9 +2,11 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
@@ -112,6 +114,36 @@ class SubscriptionStreamImpl final : public SubscriptionStream {
   StallGuard guard_;
   const std::unique_ptr<grpc::ClientReader<v1::SubscribeResponse>> reader_;
   bool finished_ = false;
+};
+
+// Puts the token on every call of a channel.
+class TokenInterceptor final : public grpc::experimental::Interceptor {
+ public:
+  explicit TokenInterceptor(const std::string& token) : token_(token) {}
+
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    using grpc::experimental::InterceptionHookPoints;
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+      methods->GetSendInitialMetadata()->emplace("authorization", absl::StrCat("Bearer ", token_));
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const std::string token_;
+};
+
+class TokenInterceptorFactory final : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit TokenInterceptorFactory(std::string token) : token_(std::move(token)) {}
+
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* info) override {
+    return new TokenInterceptor(token_);  // gRPC deletes it with the call.
+  }
+
+ private:
+  const std::string token_;
 };
 
 class ClientImpl final : public Client {
@@ -408,9 +440,21 @@ absl::StatusOr<v1::SearchSummary> ClientImpl::Search(
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
-  grpc::ChannelArguments arguments;
-  auto channel =
-      grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  if (!options.token.empty()) {
+    // Else gRPC would fail every call without saying why.
+    const bool printable = std::all_of(options.token.begin(), options.token.end(), [](char c) {
+      return absl::ascii_isgraph(static_cast<unsigned char>(c));
+    });
+    if (!printable) {
+      return Error(ErrorReason::kConfigInvalid,
+                   "the token has characters that no header may have, such as blanks");
+    }
+    interceptors.push_back(std::make_unique<TokenInterceptorFactory>(options.token));
+  }
+  auto channel = grpc::experimental::CreateCustomChannelWithInterceptors(
+      options.address, grpc::InsecureChannelCredentials(), grpc::ChannelArguments(),
+      std::move(interceptors));
   auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(3);
   if (!channel->WaitForConnected(deadline)) {
     return Error(ErrorReason::kPeerUnreachable,

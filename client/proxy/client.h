@@ -32,6 +32,9 @@ struct ClientOptions {
   std::chrono::milliseconds timeout = std::chrono::seconds(30);
   // Time without any message after which a stream is given up. 0: never.
   std::chrono::milliseconds stream_timeout = std::chrono::minutes(10);
+  // What the peer's API asks for, or empty. Sent with every call of the channel, those of stock stubs
+  // too; the connection is not encrypted.
+  std::string token;
   // Reference of the object to call instead of the peer's own, or empty.
   std::string object;
 };
@@ -62,7 +65,8 @@ class SubscriptionStream {
 
 class Client {
  public:
-  // Connects, and makes sure that something answers. Error: UNAVAILABLE.
+  // Connects, and makes sure that something answers. Errors: PEER_UNREACHABLE, CONFIG_INVALID (no
+  // header may have the token).
   static absl::StatusOr<std::unique_ptr<Client>> Connect(ClientOptions options);
   virtual ~Client() = default;
 

@@ -65,6 +65,24 @@ absl::StatusOr<ApiToken> ParseLine(absl::string_view text, size_t line) {
   return token;
 }
 
+absl::Status FileRefused(const std::string& path, absl::string_view setting,
+                         absl::string_view why) {
+  return Error(ErrorReason::kConfigInvalid, absl::StrCat(setting, ": ", why),
+               {{"setting", std::string(setting)}, {"value", path}});
+}
+
+absl::StatusOr<std::string> ReadText(const std::string& path, absl::string_view setting) {
+  // A group may read it: so service managers hand secrets to what they start.
+  absl::StatusOr<std::optional<std::string>> text =
+      internal::ReadSecretFile(path, {.what = "token file",
+                                      .mode_refused = 027,
+                                      .mode_advised = 0600,
+                                      .size_max = kApiTokenFileSizeMax});
+  if (!text.ok()) return FileRefused(path, setting, text.status().message());
+  if (text->has_value()) return **std::move(text);
+  return FileRefused(path, setting, absl::StrCat("there is no file ", path));
+}
+
 }  // namespace
 
 absl::string_view ApiRoleName(ApiRole role) {
@@ -123,25 +141,25 @@ absl::StatusOr<std::vector<ApiToken>> ParseApiTokens(absl::string_view text) {
 
 absl::StatusOr<std::vector<ApiToken>> ReadApiTokenFile(const std::string& path,
                                                        absl::string_view setting) {
-  auto refused = [&](absl::string_view why) {
-    return Error(ErrorReason::kConfigInvalid, absl::StrCat(setting, ": ", why),
-                 {{"setting", std::string(setting)}, {"value", path}});
-  };
-  // A group may read it: so service managers hand secrets to what they start.
-  const absl::StatusOr<std::optional<std::string>> text =
-      internal::ReadSecretFile(path, {.what = "token file",
-                                      .mode_refused = 027,
-                                      .mode_advised = 0600,
-                                      .size_max = kApiTokenFileSizeMax});
-  if (!text.ok()) return refused(text.status().message());
-  if (!text->has_value()) return refused(absl::StrCat("there is no file ", path));
-  absl::StatusOr<std::vector<ApiToken>> tokens = ParseApiTokens(**text);
-  if (!tokens.ok()) return refused(absl::StrCat(path, ", ", tokens.status().message()));
-  if (tokens->empty()) {
-    return refused(
-        absl::StrCat(path, " holds no token; `panal token new --role admin` prints a line for it"));
+  PANAL_ASSIGN_OR_RETURN(const std::string text, ReadText(path, setting));
+  absl::StatusOr<std::vector<ApiToken>> tokens = ParseApiTokens(text);
+  if (!tokens.ok()) {
+    return FileRefused(path, setting, absl::StrCat(path, ", ", tokens.status().message()));
   }
-  return tokens;
+  if (!tokens->empty()) return tokens;
+  return FileRefused(
+      path, setting,
+      absl::StrCat(path, " holds no token; `panal token new --role admin` prints a line for it"));
+}
+
+absl::StatusOr<std::string> ReadApiToken(const std::string& path, absl::string_view setting) {
+  PANAL_ASSIGN_OR_RETURN(const std::string text, ReadText(path, setting));
+  const absl::string_view alone = absl::StripAsciiWhitespace(text);
+  if (IsApiToken(alone)) return std::string(alone);
+  PANAL_ASSIGN_OR_RETURN(const std::vector<ApiToken> tokens, ReadApiTokenFile(path, setting));
+  if (tokens.size() == 1) return tokens[0].token;
+  return FileRefused(path, setting,
+                     absl::StrCat(path, " holds ", tokens.size(), " tokens; expected is one"));
 }
 
 ApiTokenSet::ApiTokenSet(const std::vector<ApiToken>& tokens) {

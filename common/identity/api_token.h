@@ -70,6 +70,10 @@ absl::StatusOr<std::vector<ApiToken>> ParseApiTokens(absl::string_view text);
 absl::StatusOr<std::vector<ApiToken>> ReadApiTokenFile(const std::string& path,
                                                        absl::string_view setting);
 
+// The one token of a program's file: by itself, or in a line as PrintApiToken gives. As
+// ReadApiTokenFile otherwise.
+absl::StatusOr<std::string> ReadApiToken(const std::string& path, absl::string_view setting);
+
 // Finds tokens without telling by its time how much of one was right. Keeps digests only.
 class ApiTokenSet {
  public:

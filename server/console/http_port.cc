@@ -18,6 +18,8 @@ namespace {
 // Between two knocks at a port that is being stopped.
 constexpr absl::Duration kKnockInterval = absl::Milliseconds(10);
 
+constexpr char kHealthPath[] = "/healthz";
+
 // Makes a connection and drops it. Whether it came about says nothing.
 void Knock(const std::string& host, int port) {
   char error[128];
@@ -56,12 +58,32 @@ struct HttpPort::State {
 
 namespace {
 
-void Respond(mg_connection* connection, int code, const char* type, const std::string& body) {
+// `headers`: further ones, each with its end of line.
+void Respond(mg_connection* connection, int code, const char* type, const std::string& body,
+             const char* headers = "") {
   mg_printf(connection,
             "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-            "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
-            code, mg_get_response_code_text(connection, code), type, body.size());
+            "Cache-Control: no-store\r\n%sConnection: close\r\n\r\n",
+            code, mg_get_response_code_text(connection, code), type, body.size(), headers);
   mg_write(connection, body.data(), body.size());
+}
+
+absl::Status Admit(mg_connection* connection, const HttpHandlers& handlers) {
+  if (handlers.admit == nullptr) return absl::OkStatus();
+  const char* authorization = mg_get_header(connection, "Authorization");
+  return handlers.admit(authorization == nullptr ? "" : authorization);
+}
+
+// Before any handler. 0: go on.
+int AdmitRequest(mg_connection* connection) {
+  const mg_request_info& request = *mg_get_request_info(connection);
+  if (request.local_uri != nullptr && absl::string_view(request.local_uri) == kHealthPath) return 0;
+  const auto& handlers = *static_cast<HttpHandlers*>(request.user_data);
+  const absl::Status admitted = Admit(connection, handlers);
+  if (admitted.ok()) return 0;
+  Respond(connection, 401, "text/plain", absl::StrCat(admitted.message(), "\n"),
+          "WWW-Authenticate: Bearer\r\n");
+  return 401;
 }
 
 bool IsRead(mg_connection* connection) {
@@ -82,7 +104,7 @@ int ServeHealth(mg_connection* connection, void* data) {
   if (!IsRead(connection)) return 405;
   const auto& handlers = *static_cast<HttpHandlers*>(data);
   bool healthy = false;
-  std::string body = handlers.health(&healthy);
+  std::string body = handlers.health(Admit(connection, handlers).ok(), &healthy);
   int code = healthy ? 200 : 503;
   Respond(connection, code, "application/json", body);
   return code;
@@ -109,7 +131,8 @@ absl::StatusOr<std::unique_ptr<HttpPort>> HttpPort::Open(absl::string_view liste
   const char* options[] = {"listening_ports",    ports.c_str(), "num_threads", threads.c_str(),
                            "request_timeout_ms", "5000",        nullptr};
   mg_callbacks callbacks = {};
-  state->context = mg_start(&callbacks, nullptr, options);
+  callbacks.begin_request = AdmitRequest;
+  state->context = mg_start(&callbacks, &state->handlers, options);
   if (state->context == nullptr) {
     return Error(ErrorReason::kPortTaken,
                  absl::StrCat("cannot listen for HTTP on ", listen,
@@ -122,7 +145,8 @@ absl::StatusOr<std::unique_ptr<HttpPort>> HttpPort::Open(absl::string_view liste
   state->host = ReachableHost(listen.substr(0, listen.rfind(':')));
   state->port = bound.port;
   mg_set_request_handler(state->context, "/metrics$", ServeMetrics, &state->handlers);
-  mg_set_request_handler(state->context, "/healthz$", ServeHealth, &state->handlers);
+  mg_set_request_handler(state->context, absl::StrCat(kHealthPath, "$").c_str(), ServeHealth,
+                         &state->handlers);
   mg_set_request_handler(state->context, "/**", ServeNothing, nullptr);
   std::string address = absl::StrCat(listen.substr(0, listen.rfind(':')), ":", bound.port);
   return std::unique_ptr<HttpPort>(new HttpPort(std::move(state), std::move(address)));

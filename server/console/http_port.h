@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -17,8 +18,12 @@ inline constexpr int kHttpThreads = 4;
 struct HttpHandlers {
   // Body of /metrics.
   std::function<std::string()> metrics;
-  // Body of /healthz, as JSON; `healthy` decides between 200 and 503.
-  std::function<std::string(bool* healthy)> health;
+  // Body of /healthz, as JSON; `healthy` decides between 200 and 503. Without `detailed` it says nothing
+  // but whether the peer lives.
+  std::function<std::string(bool detailed, bool* healthy)> health;
+  // Whether who sent this `Authorization` header (empty: none) may read. Null: everyone may. Who may
+  // not gets /healthz without details, and 401 for whatever else there is or is not.
+  std::function<absl::Status(absl::string_view authorization)> admit;
 };
 
 class HttpPort {

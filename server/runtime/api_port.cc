@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "common/base/log.h"
 #include "server/runtime/generic_call.h"
 #include "server/runtime/listen_address.h"
 
@@ -20,8 +21,9 @@ constexpr int kClientPingIntervalMinMs = 5'000;
 
 class ApiService final : public grpc::CallbackGenericService {
  public:
-  ApiService(std::function<void(CallPtr)> route, const ApiPortOptions& options)
-      : route_(std::move(route)),
+  ApiService(const ApiGate& gate, std::function<void(CallPtr)> route, const ApiPortOptions& options)
+      : gate_(gate),
+        route_(std::move(route)),
         message_size_max_(options.message_size_max),
         callers_(std::make_shared<ApiCallers>(options.callers_per_host_max)) {}
 
@@ -31,11 +33,28 @@ class ApiService final : public grpc::CallbackGenericService {
         GenericCall::Create(*context, callers_, static_cast<size_t>(message_size_max_));
     // gRPC's share of the call keeps the pointer alive until OnDone.
     grpc::ServerGenericBidiReactor* reactor = call.get();
-    route_(std::move(call));
+    if (absl::Status admitted = Admit(*call); admitted.ok()) {
+      route_(std::move(call));
+    } else {
+      call->Finish(ResultOf(admitted));
+    }
     return reactor;
   }
 
  private:
+  absl::Status Admit(GenericCall& call) const {
+    // An open gate leaves the metadata to the object that is called.
+    if (gate_.open()) return absl::OkStatus();
+    absl::Status admitted =
+        gate_.Admit(ApiRoleFor(call.head().method), call.TakeMetadata(kAuthorizationKey));
+    if (!admitted.ok()) {
+      LogLimited(LogLevel::kWarning, "api_call_refused",
+                 {{"caller", call.head().caller}, {"why", std::string(admitted.message())}});
+    }
+    return admitted;
+  }
+
+  const ApiGate& gate_;
   const std::function<void(CallPtr)> route_;
   const int message_size_max_;
   const std::shared_ptr<ApiCallers> callers_;  // Shared with the calls.
@@ -43,8 +62,9 @@ class ApiService final : public grpc::CallbackGenericService {
 
 class GrpcApiPort final : public ApiPort {
  public:
-  GrpcApiPort(std::function<void(CallPtr)> route, const ApiPortOptions& options)
-      : service_(std::move(route), options) {}
+  GrpcApiPort(const ApiGate& gate, std::function<void(CallPtr)> route,
+              const ApiPortOptions& options)
+      : service_(gate, std::move(route), options) {}
 
   ~GrpcApiPort() override {
     if (bound_.server != nullptr) Shutdown(absl::ZeroDuration());
@@ -76,8 +96,9 @@ class GrpcApiPort final : public ApiPort {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ApiPort>> ApiPort::Open(const ApiPortOptions& options,
+                                                       const ApiGate& gate,
                                                        std::function<void(CallPtr)> route) {
-  auto port = std::make_unique<GrpcApiPort>(std::move(route), options);
+  auto port = std::make_unique<GrpcApiPort>(gate, std::move(route), options);
   absl::Status started = port->Start(options);
   if (!started.ok()) return started;
   return port;

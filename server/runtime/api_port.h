@@ -1,5 +1,5 @@
 // The API port: gRPC for programs, plaintext, loopback by default. One generic callback service and
-// no typed one, so that the router sees every call.
+// no typed one, so that the gate and then the router see every call.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/application/api_gate.h"
 #include "server/application/call.h"
 #include "server/runtime/acceptor.h"
 #include "server/runtime/api_callers.h"
@@ -25,8 +26,10 @@ struct ApiPortOptions {
 
 class ApiPort {
  public:
-  // Binds (without SO_REUSEPORT) and begins to accept. Error: PORT_TAKEN.
+  // Binds (without SO_REUSEPORT) and begins to accept. Gives `route` what `gate`, which must outlive the
+  // port, admits, and finishes the rest. Error: PORT_TAKEN.
   static absl::StatusOr<std::unique_ptr<ApiPort>> Open(const ApiPortOptions& options,
+                                                       const ApiGate& gate,
                                                        std::function<void(CallPtr)> route);
   virtual ~ApiPort() = default;
   // HOST:PORT as bound.

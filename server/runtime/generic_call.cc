@@ -69,6 +69,14 @@ GenericCall::GenericCall(grpc::GenericCallbackServerContext& context,
       message_size_max_(message_size_max),
       head_(HeadOf(context, caller_.name)) {}
 
+std::vector<std::string> GenericCall::TakeMetadata(const std::string& key) {
+  std::vector<std::string> values;
+  const auto [begin, end] = head_.metadata.equal_range(key);
+  for (auto it = begin; it != end; ++it) values.push_back(std::move(it->second));
+  head_.metadata.erase(begin, end);
+  return values;
+}
+
 bool GenericCall::Pin() {
   MutexLock lock(&mutex_);
   if (finishing_ || result_.has_value()) return false;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/sync.h"
 #include "server/application/call.h"
@@ -27,6 +28,9 @@ class GenericCall final : public Call,
                                              size_t message_size_max);
 
   const CallHead& head() const override { return head_; }
+
+  // Takes the values of `key` off the head. Before anybody else has the call.
+  std::vector<std::string> TakeMetadata(const std::string& key);
 
   void Read(std::function<void(std::optional<std::string>)> done) override;
   void SendInitialMetadata(CallMetadata metadata) override;
@@ -56,7 +60,7 @@ class GenericCall final : public Call,
   const std::shared_ptr<ApiCallers> callers_;          // Shared with the port and its calls.
   const ApiCaller caller_;
   const size_t message_size_max_;
-  const CallHead head_;
+  CallHead head_;
   grpc::ByteBuffer incoming_;  // Belongs to the read under way.
   grpc::ByteBuffer outgoing_;  // Belongs to the write under way.
 

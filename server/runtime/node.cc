@@ -23,9 +23,7 @@
 #include "server/application/router.h"
 #include "server/application/search_servant.h"
 #include "server/application/waiting_servant.h"
-#include "server/console/http_port.h"
 #include "server/data/file_store/file_store.h"
-#include "server/runtime/api_port.h"
 #include "server/runtime/contacts.h"
 #include "server/runtime/core_driver.h"
 #include "server/runtime/data_dir.h"
@@ -35,6 +33,7 @@
 #include "server/runtime/fetcher.h"
 #include "server/runtime/inviter.h"
 #include "server/runtime/joiner.h"
+#include "server/runtime/listeners.h"
 #include "server/runtime/member_list.h"
 #include "server/runtime/mesh_port.h"
 #include "server/runtime/metrics.h"
@@ -64,14 +63,6 @@ constexpr absl::Duration kTicketRetryMax = absl::Seconds(30);
 
 // Under which the catalog remembers the mesh that own pages are signed for.
 constexpr absl::string_view kMeshKey = "mesh";
-
-// Why a port could not be opened, with the setting that says which.
-absl::Status NameSetting(const absl::Status& status, absl::string_view setting) {
-  const ErrorReason reason = ReasonOf(status);
-  if (reason != ErrorReason::kPortTaken && reason != ErrorReason::kConfigInvalid) return status;
-  return Error(reason, absl::StrCat(status.message(), "; choose another address with ", setting),
-               MetadataOf(status));
-}
 
 class NodeImpl;
 
@@ -107,6 +98,7 @@ class NodeImpl final : public Node, public Mesh, public Admission {
   ~NodeImpl() override { Stop(); }
 
   absl::Status Open() {
+    PANAL_ASSIGN_OR_RETURN(api_gate_, MakeApiGate(options_));
     PANAL_RETURN_IF_ERROR(OpenIdentity());
     PANAL_ASSIGN_OR_RETURN(const bool member, FindMesh());
     PANAL_RETURN_IF_ERROR(member ? OpenInMesh() : OpenWaiting());
@@ -214,7 +206,7 @@ class NodeImpl final : public Node, public Mesh, public Admission {
   void DropExpired();
   void RememberNeighbors();
   std::string MetricsText();
-  std::string HealthText(bool* healthy);
+  std::string HealthText(bool detailed, bool* healthy);
 
   const NodeOptions options_;
   const absl::Time started_ = absl::Now();
@@ -223,6 +215,7 @@ class NodeImpl final : public Node, public Mesh, public Admission {
 
   // In the order in which they are opened; each refers to those above it only.
   Metrics metrics_;
+  std::unique_ptr<ApiGate> api_gate_;
   std::unique_ptr<DataDir> data_dir_;
   std::optional<Identity> identity_;
   std::shared_ptr<NodeGate> gate_;  // Shared with what may outlive the node.
@@ -248,8 +241,7 @@ class NodeImpl final : public Node, public Mesh, public Admission {
   std::unique_ptr<MeshPort> mesh_port_;
   std::shared_ptr<Renewal> renewal_;  // Shared with what it asks.
   std::unique_ptr<Fetcher> fetcher_;
-  std::unique_ptr<ApiPort> api_port_;
-  std::unique_ptr<HttpPort> http_port_;
+  Listeners listeners_;
   std::unique_ptr<Joiner> joiner_;
   std::unique_ptr<DeadlineTimer> retry_;  // Of the ticket file.
   std::atomic<bool> joining_{false};      // A ticket is being redeemed.
@@ -370,24 +362,19 @@ absl::Status NodeImpl::OpenObjects() {
 }
 
 absl::Status NodeImpl::OpenListeners() {
-  absl::StatusOr<std::unique_ptr<ApiPort>> api_port =
-      ApiPort::Open({.listen = options_.api_listen}, [this](CallPtr call) {
-        if (entered_ || IsForWaiting(call->head().method)) return router_->Route(call);
-        call->Finish(ResultOf(Error(ErrorReason::kNotLetIn,
-                                    "this peer waits to be let into a mesh: panal join TICKET")));
-      });
-  if (!api_port.ok()) return NameSetting(api_port.status(), "--api-listen");
-  api_port_ = std::move(*api_port);
-  if (options_.http_listen != "off") {
-    PANAL_ASSIGN_OR_RETURN(
-        http_port_,
-        HttpPort::Open(options_.http_listen,
-                       {.metrics = [this] { return MetricsText(); },
-                        .health = [this](bool* healthy) { return HealthText(healthy); }}));
-  }
-  addresses_ = {identity_->peer_id(), api_port_->address(),
+  HttpHandlers http;
+  http.metrics = [this] { return MetricsText(); };
+  http.health = [this](bool detailed, bool* healthy) { return HealthText(detailed, healthy); };
+  const auto route = [this](const CallPtr& call) {
+    if (entered_ || IsForWaiting(call->head().method)) return router_->Route(call);
+    call->Finish(ResultOf(
+        Error(ErrorReason::kNotLetIn, "this peer waits to be let into a mesh: panal join TICKET")));
+  };
+  PANAL_ASSIGN_OR_RETURN(listeners_,
+                         panal::OpenListeners(options_, *api_gate_, route, std::move(http)));
+  addresses_ = {identity_->peer_id(), listeners_.api->address(),
                 mesh_port_ != nullptr ? mesh_port_->address() : "",
-                http_port_ != nullptr ? http_port_->address() : ""};
+                listeners_.http != nullptr ? listeners_.http->address() : ""};
   return absl::OkStatus();
 }
 
@@ -737,9 +724,10 @@ std::string NodeImpl::MetricsText() {
   return metrics_.Text();
 }
 
-std::string NodeImpl::HealthText(bool* healthy) {
+std::string NodeImpl::HealthText(bool detailed, bool* healthy) {
   *healthy = entered_ && !stopped_;
   const char* state = stopped_ ? "stopping" : entered_ ? "serving" : "waiting to be let in";
+  if (!detailed) return absl::StrCat("{\"status\":\"", state, "\"}\n");
   PeerStatus status = Status();
   return absl::StrCat("{\"status\":\"", state, "\",\"peer_id\":\"", status.id.ToText(),
                       "\",\"neighbors\":", status.neighbors, "}\n");
@@ -763,7 +751,7 @@ void NodeImpl::Stop() {
   retry_.reset();
   MutexLock entering(&entering_);
   if (health_ != nullptr) health_->SetServing(false);
-  if (api_port_ != nullptr) api_port_->Shutdown(options_.stop_grace);
+  if (listeners_.api != nullptr) listeners_.api->Shutdown(options_.stop_grace);
   if (renewal_ != nullptr) renewal_->Stop();
   if (fetcher_ != nullptr) {
     absl::Notification ended;
@@ -778,7 +766,7 @@ void NodeImpl::Stop() {
     left->WaitForNotificationWithTimeout(kLeaveTimeout);
     mesh_port_->Shutdown();
   }
-  http_port_.reset();
+  listeners_.http.reset();
   dispatcher_->Stop();
   loop_.Stop();
 }

@@ -36,14 +36,17 @@ bool IsListenAddress(absl::string_view address) {
   return IsValidAddress(address);
 }
 
-absl::Status CheckListener(absl::string_view setting, absl::string_view address, bool open) {
+absl::Status CheckListener(absl::string_view setting, absl::string_view address,
+                           const NodeOptions& options) {
   if (!IsListenAddress(address)) {
     return Invalid(setting, address, "is not HOST:PORT with a port from 0 to 65535");
   }
-  if (!open && !IsLoopback(address)) {
+  const bool allowed = !options.api_token_file.empty() || options.listen_open;
+  if (!allowed && !IsLoopback(address)) {
     return Invalid(setting, address,
-                   "can be reached from other machines and has no access control; use a "
-                   "loopback address, or --listen-open if that is on purpose");
+                   "can be reached from other machines, so it needs tokens: give "
+                   "--api-token-file, for which `panal token new` makes lines; or use a loopback "
+                   "address; or say --listen-open to let everyone in on purpose");
   }
   return absl::OkStatus();
 }
@@ -75,9 +78,9 @@ absl::Status NodeOptions::Validate() const {
   if (!IsListenAddress(mesh_listen)) {
     return Invalid("--mesh-listen", mesh_listen, "is not HOST:PORT with a port from 0 to 65535");
   }
-  PANAL_RETURN_IF_ERROR(CheckListener("--api-listen", api_listen, listen_open));
+  PANAL_RETURN_IF_ERROR(CheckListener("--api-listen", api_listen, *this));
   if (http_listen != "off") {
-    PANAL_RETURN_IF_ERROR(CheckListener("--http-listen", http_listen, listen_open));
+    PANAL_RETURN_IF_ERROR(CheckListener("--http-listen", http_listen, *this));
   }
   if (advertise.size() > kContactAddressesMax) {
     return Invalid("--advertise", absl::StrCat(advertise.size()),
@@ -120,8 +123,12 @@ std::vector<std::string> ResolveRoots(const std::vector<std::string>& roots) {
 }
 
 bool IsLoopback(absl::string_view address) {
-  absl::string_view host = HostOf(address);
-  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
+  const std::string host(HostOf(address));
+  if (host == "localhost") return true;
+  in_addr v4 = {};
+  in6_addr v6 = {};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 std::vector<std::string> AddressesOf(absl::string_view bound) {

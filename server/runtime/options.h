@@ -40,6 +40,9 @@ struct NodeOptions {
   std::string ticket_file;
   std::string mesh_listen = "0.0.0.0:7401";
   std::string api_listen = "127.0.0.1:7400";
+  // File with the tokens of programs (common/identity/api_token.h). Empty: the API and HTTP listeners
+  // ask for none.
+  std::string api_token_file;
   // `off` serves no HTTP.
   std::string http_listen = "127.0.0.1:7402";
   std::vector<JoinAddress> join;
@@ -62,7 +65,7 @@ struct NodeOptions {
 
 // The roots that exist, with links in their paths resolved.
 std::vector<std::string> ResolveRoots(const std::vector<std::string>& roots);
-// Whether HOST:PORT is a loopback address.
+// Whether HOST:PORT is a loopback address, or `localhost`. Another name may mean any address.
 bool IsLoopback(absl::string_view address);
 // Addresses to advertise for a listener bound at `bound`: itself, or those of the interfaces when
 // it is a wildcard. At most kContactAddressesMax.

@@ -111,7 +111,8 @@ absl::Duration CallTime(const std::string& address) {
 
 int Measure(int count, int to_child, int from_child) {
   InitializeRpc();
-  auto port = ApiPort::Open({.listen = "127.0.0.1:0"}, EchoOnce);
+  const ApiGate gate;
+  auto port = ApiPort::Open({.listen = "127.0.0.1:0"}, gate, EchoOnce);
   if (!port.ok()) return 1;
   const std::string address = (*port)->address();
   const absl::Duration call_before = CallTime(address);

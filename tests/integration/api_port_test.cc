@@ -49,9 +49,11 @@ void Echo(const CallPtr& call) {
 // An API port whose calls are echoed, or kept when their method ends in `/Hang`.
 class ApiPortTest : public testing::Test {
  protected:
-  ApiPortTest() {
+  explicit ApiPortTest(const std::vector<ApiToken>& tokens = {})
+      : gate_(std::make_unique<ApiGate>(tokens)) {
     InitializeRpc();
-    auto port = ApiPort::Open({.listen = "127.0.0.1:0"}, [this](CallPtr call) { Route(call); });
+    auto port =
+        ApiPort::Open({.listen = "127.0.0.1:0"}, *gate_, [this](CallPtr call) { Route(call); });
     port_ = std::move(port).value();
     channel_ = Channel();
   }
@@ -99,6 +101,12 @@ class ApiPortTest : public testing::Test {
     return heads_.back();
   }
 
+  size_t Routed() {
+    MutexLock lock(&mutex_);
+    return heads_.size();
+  }
+
+  const std::unique_ptr<ApiGate> gate_;
   std::unique_ptr<ApiPort> port_;
   std::shared_ptr<grpc::Channel> channel_;
   Mutex mutex_;
@@ -261,9 +269,9 @@ TEST_F(ApiPortTest, RefusesAMessageBeyondGrpcsLimit) {
 
 TEST_F(ApiPortTest, TakesConnectionsOfOneHostForCallersOfTheirOwnUpToTheLimit) {
   port_->Shutdown(absl::ZeroDuration());
-  port_ = ApiPort::Open({.listen = "127.0.0.1:0", .callers_per_host_max = 2}, [this](CallPtr call) {
-            Route(call);
-          }).value();
+  port_ = ApiPort::Open({.listen = "127.0.0.1:0", .callers_per_host_max = 2}, *gate_,
+                        [this](CallPtr call) { Route(call); })
+              .value();
   std::vector<std::unique_ptr<RawStream>> calls;
   std::vector<std::string> callers;
   for (int i = 0; i < 3; ++i) {
@@ -279,9 +287,70 @@ TEST_F(ApiPortTest, TakesConnectionsOfOneHostForCallersOfTheirOwnUpToTheLimit) {
   EXPECT_EQ(callers[2], "127.0.0.1");
 }
 
+TEST_F(ApiPortTest, LeavesTheAuthorizationOfACallAloneWhereNoTokenIsNeeded) {
+  RawStream call(channel_, "/test.Echo/Bidi", {{"authorization", "Bearer of-the-object"}});
+  call.WritesDone();
+
+  ASSERT_TRUE(call.Finish().ok());
+  EXPECT_EQ(LastHead().metadata.find("authorization")->second, "Bearer of-the-object");
+}
+
+// Its tokens: of each role the role's letter.
+class GatedApiPortTest : public ApiPortTest {
+ protected:
+  GatedApiPortTest()
+      : ApiPortTest({{ApiRole::kRead, Token('r'), ""},
+                     {ApiRole::kWrite, Token('w'), ""},
+                     {ApiRole::kAdmin, Token('a'), ""}}) {}
+
+  static std::string Token(char letter) { return std::string(kApiTokenSizeMin, letter); }
+
+  absl::Status Call(const std::string& method, const RawStream::Metadata& metadata) {
+    RawStream call(channel_, method, metadata);
+    call.WritesDone();
+    return FromGrpcStatus(call.Finish());
+  }
+
+  absl::Status CallWith(char letter, const std::string& method) {
+    return Call(method, {{"authorization", "Bearer " + Token(letter)}});
+  }
+};
+
+TEST_F(GatedApiPortTest, RefusesWhoHasNoTokenBeforeAnybodySeesTheCall) {
+  for (const char* method : {"/panal.v1.PeerObject/GetPeer", "/panal.v1.PeerObject/Revoke",
+                             "/panal.v1.PeerObject/Nothing", "/no.Such/Method"}) {
+    const absl::Status without = Call(method, {});
+    EXPECT_EQ(ReasonOf(without), ErrorReason::kTokenInvalid) << method;
+    EXPECT_EQ(without, Call("/another.Service/M", {})) << method;
+    EXPECT_EQ(ReasonOf(CallWith('x', method)), ErrorReason::kTokenInvalid) << method;
+  }
+  EXPECT_EQ(Routed(), 0u);
+}
+
+TEST_F(GatedApiPortTest, RefusesARoleThatIsTooLowWithoutTellingWhetherThereIsSuchAMethod) {
+  const absl::Status refused = CallWith('r', "/panal.v1.PeerObject/Revoke");
+
+  EXPECT_EQ(refused.code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(ReasonOf(refused), ErrorReason::kTokenRoleTooLow);
+  for (const char* method :
+       {"/panal.v1.FileObject/PutFile", "/panal.v1.PeerObject/Nothing", "/no.Such/Method"}) {
+    EXPECT_EQ(CallWith('r', method), refused) << method;
+  }
+  EXPECT_EQ(Routed(), 0u);
+}
+
+TEST_F(GatedApiPortTest, RoutesWhatTheRoleAllowsAndKeepsTheTokenFromTheObject) {
+  EXPECT_TRUE(CallWith('r', "/panal.v1.PeerObject/GetPeer").ok());
+  EXPECT_TRUE(CallWith('w', "/acme.v1.Thumbnailer/Make").ok());
+  EXPECT_TRUE(CallWith('a', "/panal.v1.PeerObject/Revoke").ok());
+
+  EXPECT_EQ(Routed(), 3u);
+  EXPECT_FALSE(LastHead().metadata.contains("authorization"));
+}
+
 TEST_F(ApiPortTest, SaysThatThePortIsTaken) {
   const absl::StatusOr<std::unique_ptr<ApiPort>> second =
-      ApiPort::Open({.listen = port_->address()}, [](CallPtr) {});
+      ApiPort::Open({.listen = port_->address()}, *gate_, [](CallPtr) {});
 
   EXPECT_EQ(ReasonOf(second.status()), ErrorReason::kPortTaken);
   EXPECT_TRUE(absl::StrContains(second.status().message(), port_->address()));

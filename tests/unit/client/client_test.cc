@@ -26,6 +26,7 @@ class FakePeer final : public v1::PeerObject::Service {
  public:
   int neighbors = 0;
   std::string object;  // Metadata of the last call.
+  std::string authorization;
 
   grpc::Status GetPeer(grpc::ServerContext* context, const v1::GetPeerRequest*,
                        v1::GetPeerResponse* response) override {
@@ -33,6 +34,10 @@ class FakePeer final : public v1::PeerObject::Service {
     if (it != context->client_metadata().end()) {
       object = std::string(it->second.data(), it->second.size());
     }
+    auto token = context->client_metadata().find("authorization");
+    authorization = token == context->client_metadata().end()
+                        ? ""
+                        : std::string(token->second.data(), token->second.size());
     response->set_mesh("test");
     return grpc::Status::OK;
   }
@@ -165,6 +170,27 @@ TEST_F(ClientTest, NamesTheObjectThatIsCalled) {
 
   EXPECT_EQ(client->GetPeer()->mesh(), "test");
   EXPECT_EQ(peer_.object, "panal://peer/panal.v1.PeerObject/");
+}
+
+TEST_F(ClientTest, SendsItsTokenWithEveryCallOfTheChannel) {
+  auto client = Connect({.token = "secret"});
+
+  EXPECT_TRUE(client->GetPeer().ok());
+  EXPECT_EQ(peer_.authorization, "Bearer secret");
+  peer_.authorization.clear();
+  grpc::ClientContext context;
+  v1::GetPeerResponse response;
+  EXPECT_TRUE(v1::PeerObject::NewStub(client->channel())->GetPeer(&context, {}, &response).ok());
+  EXPECT_EQ(peer_.authorization, "Bearer secret");
+  EXPECT_TRUE(Connect()->GetPeer().ok());
+  EXPECT_EQ(peer_.authorization, "");
+}
+
+TEST_F(ClientTest, RefusesATokenThatNoHeaderMayHave) {
+  for (const char* token : {"two words", "line\n", "\xc3\xa4"}) {
+    EXPECT_EQ(ReasonOf(Client::Connect({.address = "127.0.0.1:1", .token = token}).status()),
+              ErrorReason::kConfigInvalid);
+  }
 }
 
 TEST_F(ClientTest, GathersAllPages) {

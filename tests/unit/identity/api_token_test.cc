@@ -160,6 +160,20 @@ TEST_F(ApiTokenFile, HasATokenAndNoWrongLine) {
   EXPECT_THAT(Refusal(), HasSubstr(", line 2: "));
 }
 
+TEST_F(ApiTokenFile, OfAProgramHoldsOneTokenAloneOrInALine) {
+  const auto read = [this] { return ReadApiToken(path(), "--token-file"); };
+  Put(kToken + "\n");
+  EXPECT_EQ(*read(), kToken);
+  Put(absl::StrCat("# mine\nwrite ", kToken, " ci\n"));
+  EXPECT_EQ(*read(), kToken);
+  for (const std::string& wrong :
+       {std::string(), std::string("short"), absl::StrCat("read ", kToken, "\nread ", kOther)}) {
+    Put(wrong);
+    EXPECT_EQ(ReasonOf(read().status()), ErrorReason::kConfigInvalid) << wrong;
+    EXPECT_THAT(std::string(read().status().message()), StartsWith("--token-file: "));
+  }
+}
+
 TEST_F(ApiTokenFile, IsReadUpToItsLimitAndNoFurther) {
   std::string text = PrintApiToken({ApiRole::kRead, kToken, ""}) + "\n#";
   text.resize(kApiTokenFileSizeMax, 'x');

@@ -191,6 +191,7 @@ TEST_F(OptionsParser, RefusesUnknownNamesInTheEnvironment) {
 
 TEST_F(OptionsParser, LeavesTheEnvironmentOfOthersAlone) {
   SetEnvironment("PANAL_API", "127.0.0.1:7400");
+  SetEnvironment("PANAL_TOKEN", "secret");
   SetEnvironment("PANAL_NETNS_3", "name");
   SetEnvironment("PANAL_SERVICE_HOST", "10.0.0.1");
   SetEnvironment("PANAL_PORT", "tcp://10.0.0.1:7400");
@@ -231,6 +232,8 @@ TEST_F(OptionsParser, PrintedSettingsGiveTheSameSettingsAgain) {
                                               "--advertise",
                                               "h:1",
                                               "--listen-open",
+                                              "--api-token-file",
+                                              "/etc/panal/tokens",
                                               "--storage-max",
                                               "20GiB",
                                               "--stop-grace",

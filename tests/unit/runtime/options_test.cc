@@ -63,7 +63,25 @@ TEST(NodeOptions, ListenersAreAddressesWithAPortThatMayBeZero) {
   EXPECT_VALID(o.http_listen = "off");
 }
 
-TEST(NodeOptions, ListenersWithoutAccessControlStayOnLoopbackUnlessOpenOnPurpose) {
+TEST(NodeOptions, ListenersForOtherMachinesNeedATokenFile) {
+  EXPECT_INVALID("--api-token-file", o.api_listen = "0.0.0.0:7400");
+  EXPECT_INVALID("--api-token-file", o.http_listen = "192.0.2.1:7402");
+  EXPECT_VALID((o.api_listen = "0.0.0.0:7400", o.http_listen = "[::]:7402",
+                o.api_token_file = "/etc/panal/tokens"));
+  EXPECT_VALID((o.api_listen = "127.0.0.1:7400", o.api_token_file = "/etc/panal/tokens"));
+}
+
+TEST(NodeOptions, OnlyAnAddressOfThisMachineIsLoopback) {
+  for (const char* address : {"127.0.0.1:1", "127.255.0.9:0", "[::1]:1", "localhost:1"}) {
+    EXPECT_TRUE(IsLoopback(address)) << address;
+  }
+  for (const char* address : {"127.example.org:1", "0.0.0.0:1", "128.0.0.1:1", "[::]:1", "127.1:1",
+                              "localhost.example.org:1", "[::ffff:192.0.2.1]:1"}) {
+    EXPECT_FALSE(IsLoopback(address)) << address;
+  }
+}
+
+TEST(NodeOptions, ListenersWithoutTokensStayOnLoopbackUnlessOpenOnPurpose) {
   EXPECT_INVALID("--listen-open", o.api_listen = "0.0.0.0:7400");
   EXPECT_INVALID("--listen-open", o.http_listen = "192.0.2.1:7402");
   EXPECT_INVALID("--listen-open", o.http_listen = "[::]:7402");
