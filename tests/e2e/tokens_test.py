@@ -57,14 +57,14 @@ class Tokens(MeshTest):
             self.skipTest("python3-grpcio is not installed; scripts/install-deps test")
         self.tokens = {}
 
-    def token_file(self, *roles, mode=0o600):
+    def token_file(self, *roles):
         path = self.path("tokens")
         with open(path, "w", encoding="utf-8") as file:
             for role in roles:
                 line = new_token(role, "--name", "of-" + role)
                 self.tokens[role] = line.split()[1]
                 file.write("# for the test\n" + line)
-        os.chmod(path, mode)
+        os.chmod(path, 0o600)
         return path
 
     def guarded(self, **options):
@@ -107,12 +107,15 @@ class Tokens(MeshTest):
 
     def test_a_token_file_that_is_wrong_is_refused_at_the_start(self):
         path = self.token_file("read")
-        cases = [(lambda: os.chmod(path, 0o644), "has mode 0644", "chmod 600"),
-                 (lambda: os.chmod(path, 0o600) or open(path, "w").close(), "holds no token"),
-                 (lambda: open(path, "w", encoding="utf-8").write("#\nread short\n"), "line 2", "panal token new"),
-                 (lambda: os.remove(path), "there is no file")]
-        for make, *words in cases:
-            make()
+        # What the file holds (None: there is none), its mode, what is said.
+        cases = [(new_token("read"), 0o644, "has mode 0644", "chmod 600"), ("", 0o600, "holds no token"),
+                 ("#\nread short\n", 0o600, "line 2", "panal token new"), (None, 0, "there is no file")]
+        for text, mode, *words in cases:
+            os.remove(path)
+            if text is not None:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+                os.chmod(path, mode)
             done = run_panald("--data-dir", self.path("data"), "--policy", "open", "--api-token-file", path)
             self.assertEqual(done.returncode, FAILED)
             self.assert_fails(done, "CONFIG_INVALID", "--api-token-file", path, *words)
