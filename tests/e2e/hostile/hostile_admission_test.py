@@ -282,7 +282,7 @@ class ThrownOut(HostileTest):
             self.assert_refused(call.wait_refused(), "UNAUTHENTICATED", "CREDENTIAL_EXPIRED", opened=True)
 
     def revoked(self, peer_id):
-        return [m for m in self.victim.json("members") if m.get("revocation") and m["peer_id"] == peer_id]
+        return [m for m in self.victim.json("members") if "revoked" in m and m["peer_id"] == peer_id]
 
     def test_facts_of_who_may_say_none_change_nothing(self):
         made, now = self.member(), time.time()

@@ -113,8 +113,7 @@ class HostileTest(MeshTest):
         cls.running = []
         cls.addClassCleanup(shutil.rmtree, cls.shared, ignore_errors=True)
         cls.addClassCleanup(lambda: [peer.end() for peer in cls.running])
-        if "panal.v1" not in sys.modules:
-            speaker.make_stubs(os.path.join(cls.shared, "stubs"))
+        speaker.make_stubs()
         cls.founder = cls._first()
         cls.victim = cls._member("victim", "inviter")
         cls.friend = cls._member("friend", "member")

@@ -1,30 +1,36 @@
 """Speaks the wire protocol to a mesh port: streams of raw bytes over gRPC, what refused them, and TLS below them."""
 
+import atexit
 import glob
 import hashlib
 import importlib
 import os
 import queue
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 
 import identity
 import peers
 
-PLUGIN = "/usr/bin/grpc_python_plugin"
 LINK, CALL, BLOCKS = "/panal.v1.PeerObject/Link", "/panal.v1.PeerObject/Call", "/panal.v1.FileObject/Blocks"
 JOIN = "/panal.v1.PeerObject/Join"
 
 
-def make_stubs(folder):
-    """Python's classes of proto/panal/v1, in `folder`. gRPC's plugin is not needed: the streams here are of bytes."""
-    os.mkdir(folder)
+def make_stubs():
+    """Python's classes of proto/panal/v1, once a program. gRPC's plugin is not needed: the streams here are of bytes."""
+    if "panal.v1" in sys.modules:
+        return
+    folder = tempfile.mkdtemp(prefix="panal-stubs-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     subprocess.run([peers.tool("protoc"), "-I", os.path.join(peers.ROOT, "proto"), f"--python_out={folder}",
                     *glob.glob(os.path.join(peers.ROOT, "proto", "panal", "v1", "*.proto"))], check=True)
     sys.path.insert(0, folder)
+    pb2("frames")
 
 
 def pb2(name):
@@ -198,9 +204,9 @@ class Link:
     """Frames over a Link stream. Acknowledges what an honest neighbor would, so that it stays one."""
 
     def __init__(self, stream):
-        self.stream, self.casts, self.accepted, self.answer = stream, queue.Queue(), threading.Event(), None
-        self.greeted = threading.Event()
-        self.seen = {}
+        self.stream, self.greeted, self.accepted = stream, threading.Event(), threading.Event()
+        # Answers that came, by bubble; what each cast that comes is answered with, besides that it was visited.
+        self.answers, self.answer = {}, None
         stream.on_bytes = self._on_bytes
 
     @staticmethod
@@ -211,7 +217,6 @@ class Link:
     def _on_bytes(self, message):
         frame = pb2("frames").LinkFrame.FromString(message)
         kind = frame.WhichOneof("frame")
-        self.seen[kind] = self.seen.get(kind, 0) + 1
         if kind == "hello":
             self.greeted.set()
         elif kind == "measure":
@@ -221,8 +226,9 @@ class Link:
         elif kind == "neighbor_reply" and frame.neighbor_reply.accepted:
             self.accepted.set()
         elif kind == "cast":
-            self.casts.put(frame.cast)
             self.send(answer=self._answer_to(frame.cast))
+        elif kind == "answer" and frame.answer.final:
+            self.answers[frame.answer.bubble_id] = frame.answer
         return True
 
     def _answer_to(self, cast):
@@ -251,6 +257,10 @@ class Link:
     def flush(self):
         """Everything that was sent is on its way: nothing waits in the queue of this end."""
         peers.wait_for(lambda: self.stream.outgoing.empty() or self.stream.ended.is_set(), "what was sent is taken", every=0.005)
+
+    def answer_to(self, bubble_id):
+        """The final answer to a cast."""
+        return peers.wait_for(lambda: self.answers.get(bubble_id), f"a cast is answered ({self.stream.refusal})", every=0.01)
 
     def wait_refused(self, seconds=peers.PATIENCE):
         return self.stream.wait_refused(seconds)
