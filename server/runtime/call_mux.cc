@@ -56,7 +56,7 @@ CallMux::CallMux(const CallMuxOptions& options, std::function<void(CallPtr)> rou
     : options_(options),
       route_(std::move(route)),
       timer_(timer),
-      assembly_{.max_bytes = options.assembly_max},
+      assembly_{.max_bytes = options.assembly_max, .waiting_max = options.waiting_max},
       next_id_(options.dialled ? 1 : 2) {}
 
 // --- The owners' side ---------------------------------------------------------------------------

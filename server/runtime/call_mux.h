@@ -63,6 +63,7 @@ struct CallMuxOptions {
   size_t calls_max = kCallsPerStreamMax;
   size_t refusals_max = kCallRefusalsMax;
   size_t assembly_max = kCallAssemblyMax;  // Bytes.
+  size_t waiting_max = kCallWaitingMax;    // Bytes.
   // A dialled stream without calls is ended after this long.
   absl::Duration idle_max = absl::Minutes(5);
 };

@@ -49,6 +49,14 @@ void CallState::Write(std::string message, WriteDone done) {
     Fail(MessageTooLarge(message.size()));
     return;
   }
+  if (assembly_->waiting_bytes + message.size() > assembly_->waiting_max) {
+    write_outcome_ = false;
+    Fail(OverloadedError(absl::StrCat("messages that wait to be sent on one stream exceed ",
+                                      assembly_->waiting_max, " bytes"),
+                         absl::Seconds(1)));
+    return;
+  }
+  assembly_->waiting_bytes += message.size();
   out_began_ = true;
   out_message_ = std::move(message);
   out_offset_ = 0;
@@ -170,6 +178,13 @@ absl::Status CallState::OnMessage(const v1::CallMessage& message) {
   if (role_ == Role::kCaller) input_seen_ = true;
   message_began_ = message.more();
   if (input_over_) return absl::OkStatus();  // Nobody reads it any more.
+  if (assembly_->used_bytes + static_cast<size_t>(cost) > assembly_->max_bytes) {
+    Fail(OverloadedError(
+        absl::StrCat("messages under way on one stream exceed ", assembly_->max_bytes, " bytes"),
+        absl::Seconds(1)));
+    return absl::OkStatus();
+  }
+  assembly_->used_bytes += static_cast<size_t>(cost);
   parts_.push_back({message.data(), message.more()});
   TakeParts();
   return absl::OkStatus();
@@ -186,19 +201,16 @@ void CallState::TakeParts() {
   while (read_done_ != nullptr && !message_complete_ && !parts_.empty()) {
     Part part = std::move(parts_.front());
     parts_.pop_front();
-    grant_ += static_cast<int64_t>(part.data.size()) + kCallPartCost;
+    const int64_t cost = static_cast<int64_t>(part.data.size()) + kCallPartCost;
+    grant_ += cost;
     const size_t size = assembled_.size() + part.data.size();
     if (size > kCallMessageSizeMax) {
+      assembly_->used_bytes -= static_cast<size_t>(cost);
       Fail(MessageTooLarge(size));
       return;
     }
-    if (assembly_->used_bytes + part.data.size() > assembly_->max_bytes) {
-      Fail(OverloadedError(
-          absl::StrCat("messages under way on one stream exceed ", assembly_->max_bytes, " bytes"),
-          absl::Seconds(1)));
-      return;
-    }
-    assembly_->used_bytes += part.data.size();
+    // What is assembled counts on with its bytes, until the reader has it.
+    assembly_->used_bytes -= kCallPartCost;
     if (assembled_.empty()) {
       assembled_ = std::move(part.data);
     } else {
@@ -209,6 +221,7 @@ void CallState::TakeParts() {
 }
 
 void CallState::DropInput() {
+  for (const Part& part : parts_) assembly_->used_bytes -= part.data.size() + kCallPartCost;
   parts_.clear();
   if (assembly_ != nullptr) assembly_->used_bytes -= assembled_.size();
   assembled_.clear();
@@ -217,7 +230,10 @@ void CallState::DropInput() {
 }
 
 void CallState::DropOutput() {
-  if (out_message_.has_value()) write_outcome_ = false;
+  if (out_message_.has_value()) {
+    write_outcome_ = false;
+    assembly_->waiting_bytes -= out_message_->size();
+  }
   out_message_.reset();
   half_close_pending_ = false;
 }
@@ -317,15 +333,17 @@ v1::CallFrame CallState::NextFrame(absl::Time now) {
 void CallState::NextMessageFrame(v1::CallMessage& message) {
   const size_t size = static_cast<size_t>(SendablePart());
   send_credit_ -= static_cast<int64_t>(size) + kCallPartCost;
-  const bool whole = out_offset_ == 0 && size == out_message_->size();
+  const size_t message_size = out_message_->size();
+  const bool whole = out_offset_ == 0 && size == message_size;
   if (whole) {
     message.set_data(*std::move(out_message_));
   } else {
     message.set_data(out_message_->data() + out_offset_, size);
   }
   out_offset_ += size;
-  message.set_more(!whole && out_offset_ < out_message_->size());
+  message.set_more(out_offset_ < message_size);
   if (message.more()) return;
+  assembly_->waiting_bytes -= message_size;
   out_message_.reset();
   write_outcome_ = true;
 }

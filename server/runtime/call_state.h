@@ -7,8 +7,9 @@
 //   extra cost bounds empty messages too.
 // - C2. The receiver gives credit back when its reader takes a part. While a reader waits, the
 //   parts of the message it waits for are taken as they come (else no message could exceed the
-//   window), within kCallAssemblyMax over all calls of a stream: what would exceed it ends its
-//   call with OVERLOADED.
+//   window). What came and was not read is within kCallAssemblyMax over all calls of a stream: what
+//   would exceed it ends its call with OVERLOADED. So does what its owner writes beyond
+//   kCallWaitingMax. Rationale: a window, or a message, of every call would be a gigabyte a peer.
 // - C3. Both directions end apart: the caller's by CallHalfClose, the callee's by CallStatus.
 //   CallCancel, a passed deadline and a lost stream end both at once and drop what was not read.
 // - C4. What a call is told comes in order: initial metadata, messages, the end of the messages,
@@ -42,13 +43,19 @@ inline constexpr int64_t kCallCreditMax = (int64_t{1} << 31) - 1;
 inline constexpr int64_t kCallGrantMin = kCallWindow / 4;
 // Parts are cut smaller than this only at the end of a message. Guess: against silly windows.
 inline constexpr int64_t kCallPartSizeMin = 16 * 1024;
-// Bytes of messages that are not complete, over all calls of a stream. Guess: 16 of the largest.
+// Bytes of messages that came and were not read, over all calls of a stream; a part costs as in the
+// window until it is taken. Guess: 16 of the largest messages.
 inline constexpr size_t kCallAssemblyMax = 64 * 1024 * 1024;
 
-// Bytes of incomplete messages on one stream.
+// Bytes of messages that wait to be sent, over all calls of a stream. Guess: as many as come in.
+inline constexpr size_t kCallWaitingMax = 64 * 1024 * 1024;
+
+// Bytes of messages that one stream holds.
 struct CallAssembly {
   size_t used_bytes = 0;
   size_t max_bytes = kCallAssemblyMax;
+  size_t waiting_bytes = 0;
+  size_t waiting_max = kCallWaitingMax;
 };
 
 // Not thread-safe: belongs to the lock of its CallMux. Callbacks are never called here, but handed
@@ -59,7 +66,7 @@ class CallState {
   using ReadDone = std::function<void(std::optional<std::string>)>;
   using WriteDone = std::function<void(bool ok)>;
 
-  // `assembly` must outlive every OnFrame and Read; null: no message will come.
+  // `assembly` must outlive every OnFrame, Read and Write; null: no message will come or go.
   CallState(uint64_t id, Role role, CallHead head, CallAssembly* assembly);
 
   uint64_t id() const { return id_; }

@@ -113,7 +113,7 @@ TEST_F(CallMuxTest, RefusesOnForAPeerThatReadsItsRefusals) {
 }
 
 TEST_F(CallMuxTest, HoldsAsManyBytesOfIncompleteMessagesAsTheLimitAndNotOneMore) {
-  Open({.assembly_max = 100});
+  Open({.assembly_max = 100 + kCallPartCost});
   std::optional<std::string> first;
   std::optional<std::string> second;
   ASSERT_TRUE(Begin(1).ok());
@@ -133,6 +133,49 @@ TEST_F(CallMuxTest, HoldsAsManyBytesOfIncompleteMessagesAsTheLimitAndNotOneMore)
   ASSERT_TRUE(Part(1, 50, /*more=*/false).ok());
   EXPECT_EQ(first, std::string(100, 'x'));
   EXPECT_FALSE(calls_[0]->cancelled());
+}
+
+TEST_F(CallMuxTest, HoldsAsManyBytesThatNobodyReadsAsTheLimitAndNotOneMore) {
+  Open({.assembly_max = 2 * (50 + kCallPartCost)});
+  ASSERT_TRUE(Begin(1).ok());
+  ASSERT_TRUE(Begin(3).ok());
+  ASSERT_TRUE(Part(1, 50, /*more=*/false).ok());
+  ASSERT_TRUE(Part(3, 50, /*more=*/false).ok());
+  EXPECT_FALSE(calls_[0]->cancelled());
+  EXPECT_FALSE(calls_[1]->cancelled());
+
+  ASSERT_TRUE(Part(3, 0, /*more=*/false).ok());
+
+  EXPECT_EQ(EndOf(3), ErrorReason::kOverloaded);
+  // What the call held has room again.
+  ASSERT_TRUE(Part(1, 50, /*more=*/false).ok());
+  EXPECT_FALSE(calls_[0]->cancelled());
+}
+
+TEST_F(CallMuxTest, LetsAsManyBytesWaitToBeSentAsTheLimitAndNotOneMore) {
+  Open({.waiting_max = 100});
+  std::vector<std::string> outcomes;
+  auto told = [&](std::string name) {
+    return [&outcomes, name](bool ok) { outcomes.push_back(name + (ok ? " went" : " did not")); };
+  };
+  for (uint64_t id : {1, 3, 5, 7}) ASSERT_TRUE(Begin(id).ok());
+  calls_[0]->Write("x", told("first"));  // Is being written; what comes now waits.
+  calls_[1]->Write(std::string(50, 'x'), told("second"));
+  calls_[2]->Write(std::string(50, 'x'), told("third"));
+  EXPECT_THAT(outcomes, testing::ElementsAre("first went"));
+
+  calls_[3]->Write("x", told("fourth"));
+
+  EXPECT_THAT(outcomes, testing::ElementsAre("first went", "fourth did not"));
+  EXPECT_TRUE(calls_[3]->cancelled());
+  mux_->OnWritten();
+  EXPECT_THAT(outcomes,
+              testing::ElementsAre("first went", "fourth did not", "second went", "third went"));
+  EXPECT_EQ(EndOf(7), ErrorReason::kOverloaded);
+  // What went has room again.
+  calls_[0]->Write(std::string(100, 'x'), told("fifth"));
+  mux_->OnWritten();
+  EXPECT_EQ(outcomes.back(), "fifth went");
 }
 
 // As a spliced call does it, the callbacks own the call. The answer is complete before the caller
