@@ -23,4 +23,10 @@ void KeepFreedMemory() {
 #endif
 }
 
+void GiveBackFreeMemory() {
+#ifdef __GLIBC__
+  if (mallinfo2().fordblks > kFreeMemoryMax) malloc_trim(/*pad=*/0);
+#endif
+}
+
 }  // namespace panal

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "common/base/heap.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/units.h"
@@ -50,7 +51,7 @@ namespace {
 // Peers of earlier runs that are tried at start. Guess: the passive view (48) and some that are
 // gone; the catalog keeps more of them.
 constexpr int kKnownPeersAtStart = 64;
-// Period in which pages that expired are dropped. Guess: far below a page's lifetime.
+// Period in which pages that expired are dropped, and memory is given back. Guess: far below a page's lifetime.
 constexpr absl::Duration kExpiryInterval = absl::Minutes(1);
 // Longest time that leaving the mesh may take when a peer stops.
 constexpr absl::Duration kLeaveTimeout = absl::Seconds(2);
@@ -677,6 +678,7 @@ void NodeImpl::DropExpired() {
         LogLimited(LogLevel::kError, "expiry_failed",
                    {{"why", std::string(dropped.status().message())}});
       }
+      GiveBackFreeMemory();
     });
     DropExpired();
   });
