@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 import ssl
+import sys
 import time
 import unittest
 
@@ -27,6 +28,8 @@ UNFINISHED = 1000
 FLOOD_MIB = 192
 # Streams opened and reset, and what they may take, in MiB: 10 to 30 KiB each were measured, until they are refused.
 RESETS, RESET_MIB = 10_000, 400
+# What may be left of that a minute later: what the peer keeps for what comes (kFreeMemoryMax), and live memory.
+KEPT_MIB = 128 + 32
 # What callers that read nothing may take, in MiB: on 4 streams 64 each (kCallWaitingMax), and what goes on beside it.
 UNREAD_MIB = 4 * 64 + 96
 MIB = 1 << 20
@@ -149,26 +152,46 @@ class Connections(HostileTest):
 
     def test_streams_that_are_reset_at_once(self):
         made = self.member()
-
-        def attack():
-            connection = self.raw(made)
-            for i in range(RESETS):
-                stream = 2 * i + 1
-                if not (connection.open(stream, speaker.LINK, made.shown()) and
-                        connection.send(http2.frame(http2.RST_STREAM, 0, stream, b"\0\0\0\x08"))):
-                    break
-                if i % 100 == 0:
-                    connection.read()
-            connection.close()
-
         # Not bounded by number: docs/security.md, Known weakness. What a stream takes is.
         with self.attacked(f"{RESETS:,} streams that are opened and reset at once", growth=RESET_MIB):
-            attack()
+            self.reset(made)
+
+    def reset(self, made):
+        connection = self.raw(made)
+        for i in range(RESETS):
+            stream = 2 * i + 1
+            if not (connection.open(stream, speaker.LINK, made.shown()) and
+                    connection.send(http2.frame(http2.RST_STREAM, 0, stream, b"\0\0\0\x08"))):
+                break
+            if i % 100 == 0:
+                connection.read()
+        connection.close()
 
     def raw(self, made, settings=()):
         connection = http2.Connection(made.who, self.victim.mesh_address, settings)
         self.addCleanup(connection.close)
         return connection
+
+
+@unittest.skipUnless("GivesBack" in sys.argv, "takes minutes: name it to run it")
+class GivesBack(HostileTest):
+    """What an attack took, a minute later. Waits for that minute."""
+
+    raw = Connections.raw
+    reset = Connections.reset
+
+    def test_memory_of_a_flood_is_given_back_to_the_system(self):
+        made = self.member()
+        begun = self.memory()
+        with self.attacked(f"twice {RESETS:,} streams that are opened and reset at once", growth=2 * RESET_MIB):
+            for _ in range(2):
+                self.reset(made)
+        self.assertGreater(self.memory() - begun, KEPT_MIB, "the flood took memory")
+        wait_for(lambda: self.memory() - begun < KEPT_MIB, "it is given back", seconds=180, every=1)
+        print(f"    memory {begun:.0f} before, {self.memory():.0f} MiB a minute later")
+
+    def memory(self):
+        return hostile_mesh.memory_mib(self.victim.process.pid, "VmRSS")
 
 
 class SlowPeers(HostileTest):

@@ -1,14 +1,13 @@
 #!/usr/bin/python3
 """What a member may do to its neighbors with frames: a program with a valid credential sends frames, pages and calls that
 are broken, forged, stale, another's, too many, or too large.
-
-Usage: hostile_frames_test.py [PAGES]: forged pages to send, 20,000 unless said otherwise.
 """
 
 import os
 import struct
 import sys
 import time
+import unittest
 
 import hostile_mesh  # noqa: F401  (sets the path)
 import identity
@@ -19,7 +18,7 @@ from hostile_mesh import HostileTest
 from peers import wait_for
 
 FRAME_MAX = 256 * 1024
-PAGES = int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 20_000
+PAGES, MANY_PAGES = 20_000, 1_000_000
 BAD = ("INVALID_ARGUMENT", "FRAME_INVALID")
 
 
@@ -146,7 +145,8 @@ class BrokenFrames(HostileTest):
         self.assertEqual({n["peer_id"] for n in self.victim.json("peers")}, before)
 
 
-class Pages(HostileTest):
+class PublisherTest(HostileTest):
+    """A member that is a neighbor of the attacked peer."""
 
     def setUp(self):
         super().setUp()
@@ -155,14 +155,43 @@ class Pages(HostileTest):
         self.addCleanup(self.link.cancel)
         self.mine = self.made.who
 
+    def found(self, word):
+        return {hit["name"] for hit in self.victim.hits(word, code=None)}
+
+    def send_forged_pages(self, count):
+        made, mine = pages.page(self.mesh_id, self.mine, [pages.record("marjoram")]), pages.peer_page(self.mesh_id, self.mine)
+        frame = bytearray(speaker.pb2("frames").LinkFrame(cast=pages.page_cast(self.mine.id, made, mine)).SerializeToString())
+        at = bytes(frame).index(made.signature)
+        counts = lambda: [self.metric(name) for name in ("panal_page_refused_total", "panal_link_frames_shed_total")]
+        before = counts()
+        with self.attacked(f"{count:,} forged pages"):
+            for i in range(count):
+                frame[at:at + 8] = struct.pack(">Q", i)
+                self.link.stream.send(bytes(frame))
+                if i % 1000 == 0:
+                    self.link.flush()
+            self.link.flush()
+            wait_for(lambda: sum(counts()) - sum(before) >= count, "all are dealt with", seconds=600)
+            refused, shed = (now - then for now, then in zip(counts(), before))
+            print(f"    refused {refused:,.0f}, dropped unread {shed:,.0f}")
+        self.assertFalse(self.link.stream.ended.is_set(), self.link.stream.refusal)
+        self.assertEqual(self.found("marjoram"), set())
+
+
+@unittest.skipUnless("MillionPages" in sys.argv, "takes many minutes: name it to run it")
+class MillionPages(PublisherTest):
+
+    def test_flood_of_a_million_forged_pages(self):
+        self.send_forged_pages(MANY_PAGES)
+
+
+class Pages(PublisherTest):
+
     def keep(self, some_page, its_peer_page):
         """Has the attacked peer visit a page; whether it keeps it."""
         made = pages.page_cast(self.mine.id, some_page, its_peer_page)
         self.link.send(cast=made)
         return self.link.answer_to(made.bubble_id).kept > 0
-
-    def found(self, word):
-        return {hit["name"] for hit in self.victim.hits(word, code=None)}
 
     def test_good_page_is_kept_and_stale_ones_change_nothing(self):
         mine = pages.peer_page(self.mesh_id, self.mine)
@@ -227,23 +256,7 @@ class Pages(HostileTest):
                     self.assert_refused(link.wait_refused(), *BAD, opened=True)
 
     def test_flood_of_forged_pages(self):
-        made, mine = pages.page(self.mesh_id, self.mine, [pages.record("marjoram")]), pages.peer_page(self.mesh_id, self.mine)
-        frame = bytearray(speaker.pb2("frames").LinkFrame(cast=pages.page_cast(self.mine.id, made, mine)).SerializeToString())
-        at = bytes(frame).index(made.signature)
-        refused = self.metric("panal_page_refused_total")
-        shed = self.metric("panal_link_frames_shed_total")
-        with self.attacked(f"{PAGES:,} forged pages"):
-            for i in range(PAGES):
-                frame[at:at + 8] = struct.pack(">Q", i)
-                self.link.stream.send(bytes(frame))
-                if i % 1000 == 0:
-                    self.link.flush()
-            self.link.flush()
-            dealt_with = lambda: (self.metric("panal_page_refused_total") - refused + self.metric("panal_link_frames_shed_total") - shed)
-            wait_for(lambda: dealt_with() >= PAGES or self.link.stream.ended.is_set(), "all are dealt with", seconds=600)
-            print(f"    refused {self.metric('panal_page_refused_total') - refused:,.0f}, dropped unread"
-                  f" {self.metric('panal_link_frames_shed_total') - shed:,.0f}, link ended: {self.link.stream.refusal}")
-        self.assertEqual(self.found("marjoram"), set())
+        self.send_forged_pages(PAGES)
 
     def test_more_pages_than_a_publisher_may_have(self):
         with self.attacked("pages numbered above the limit"):

@@ -25,7 +25,7 @@ import speaker  # noqa: E402
 from peers import MeshTest, wait_for  # noqa: E402
 
 # Honest calls before and after an attack, and at least while it lasts.
-CALLS, CALLS_DURING = 200, 20
+CALLS, CALLS_DURING = 100, 20
 # How much an attack may make the attacked process grow, in MiB. What is queued of one neighbor may take 64
 # (kHeldFramesMax), of one that does not read 8 (kLinkQueueMax); an idle peer has 30. glibc keeps what was freed, so that a
 # limit for what is left afterwards would be the same. Whether it grows for ever is shown by attacked_twice().
