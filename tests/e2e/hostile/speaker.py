@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 
 import identity
@@ -177,20 +178,28 @@ class Speaker:
         return Stream(call, outgoing, reads)
 
     def unary(self, method, request=b"", metadata=(), seconds=peers.PATIENCE):
-        """The answer in bytes, or a Refusal."""
+        """The answer in bytes, or a Refusal. Asks again while the door is busy with others that came before."""
+        until = time.monotonic() + seconds
+        while True:
+            answer = self.unary_once(method, request, metadata, seconds)
+            if not isinstance(answer, Refusal) or answer.reason != "OVERLOADED" or time.monotonic() > until:
+                return answer
+            time.sleep(0.1)
+
+    def unary_once(self, method, request=b"", metadata=(), seconds=peers.PATIENCE):
         import grpc
         try:
             return self.channel.unary_unary(method)(request, metadata=metadata, timeout=seconds)
         except grpc.RpcError as error:
             return Refusal(error, False)
 
-    def join(self, ticket, chain=None, proof=None, public_key=None):
+    def join(self, ticket, chain=None, proof=None, public_key=None, patient=True):
         """A credential for a ticket, or a Refusal."""
         request = pb2("peer_object").JoinRequest(
             ticket=ticket.chain if chain is None else chain,
             public_key=self.who.public if public_key is None else public_key,
             proof=ticket.proof(self.who.id, identity.raw_of(self.peer_text)) if proof is None else proof)
-        answer = self.unary(JOIN, request.SerializeToString())
+        answer = (self.unary if patient else self.unary_once)(JOIN, request.SerializeToString())
         return answer if isinstance(answer, Refusal) else pb2("peer_object").JoinResponse.FromString(answer).credential
 
     def link(self, hello=None):
