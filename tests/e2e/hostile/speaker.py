@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import warnings
 
 import identity
@@ -179,12 +178,12 @@ class Speaker:
 
     def unary(self, method, request=b"", metadata=(), seconds=peers.PATIENCE):
         """The answer in bytes, or a Refusal. Asks again while the door is busy with others that came before."""
-        until = time.monotonic() + seconds
-        while True:
+        def answered():
             answer = self.unary_once(method, request, metadata, seconds)
-            if not isinstance(answer, Refusal) or answer.reason != "OVERLOADED" or time.monotonic() > until:
-                return answer
-            time.sleep(0.1)
+            busy = isinstance(answer, Refusal) and answer.reason == "OVERLOADED"
+            return None if busy else (answer,)  # An answer may be empty.
+
+        return peers.wait_for(answered, f"the door is free for {method}", seconds)[0]
 
     def unary_once(self, method, request=b"", metadata=(), seconds=peers.PATIENCE):
         import grpc
